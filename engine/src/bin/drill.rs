@@ -1,0 +1,2 @@
+//! drill
+fn main() {}

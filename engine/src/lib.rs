@@ -1,0 +1,5 @@
+//! The system under gate.
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod sabotage;
