@@ -2,8 +2,12 @@
 //! observation records and exit codes. Types and data only: nothing here judges, and nothing here runs.
 #![forbid(unsafe_code)]
 
+pub mod calibration;
 pub mod canonical;
+pub mod chaos_profile;
 pub mod digest;
 pub mod exit;
 mod finite;
+pub mod money;
+pub mod schema;
 pub mod seed;
