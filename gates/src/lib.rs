@@ -1,1 +1,4 @@
 //! The judges.
+#![forbid(unsafe_code)]
+
+pub mod proofpack;

@@ -1,0 +1,10 @@
+//! The proofpack: sealed evidence in one ZIP file with exactly one legal byte string, and its verifier.
+//!
+//! `build` turns a run folder into a pack, `verify` answers whether the files are intact, who vouches for them and
+//! whether the verdict follows from the evidence. Nothing here starts a program, reads a clock or prints.
+
+pub mod codes;
+pub mod layout;
+pub mod manifest;
+pub mod names;
+pub mod run_facts;
