@@ -9,5 +9,7 @@ pub mod digest;
 pub mod exit;
 mod finite;
 pub mod money;
+pub mod plan;
+pub mod record;
 pub mod schema;
 pub mod seed;
