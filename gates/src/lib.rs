@@ -1,4 +1,9 @@
-//! The judges.
+//! The judges: pure functions from evidence and policy to a verdict, and the proofpack format. Nothing here spawns a
+//! program, reads a clock or prints: a stored pack can be judged again years later.
 #![forbid(unsafe_code)]
 
+pub mod check;
+pub mod evidence;
+pub mod gate;
 pub mod proofpack;
+pub mod verdict;
