@@ -6,4 +6,5 @@ pub mod check;
 pub mod evidence;
 pub mod gate;
 pub mod proofpack;
+pub mod statistics;
 pub mod verdict;
