@@ -5,6 +5,7 @@
 
 pub mod codes;
 pub mod layout;
+pub mod leak;
 pub mod manifest;
 pub mod names;
 pub mod run_facts;
