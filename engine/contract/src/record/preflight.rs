@@ -22,18 +22,18 @@ pub struct Preflight {
     pub toolchain: ToolchainFacts,
     /// The tools that were run, by id: `build`, `fmt`, `clippy`, `test`.
     pub tools: BTreeMap<String, ToolRun>,
-    /// Each test by name (`<binary>::<path>`), as the test runner reported it.
-    pub tests: BTreeMap<String, TestOutcome>,
-    /// How many test binaries printed a closing line.
-    pub test_binaries: u64,
+    /// Totals of the test run, counted from the runner's own output; judges count again from the log.
+    pub tests: TestTotals,
     /// Files of `inventory.json` with their digests; null digest: the file is not there.
     pub inventory: BTreeMap<String, Option<Digest>>,
+    /// How many tracked text files were searched for paths.
+    pub files_searched: u64,
     /// Places in tracked text files where a path rule matched: never the text.
     pub path_findings: Vec<PathFinding>,
     /// Outcome of each pattern of `code-audit.json`.
     pub audit: Vec<AuditOutcome>,
-    /// How many crates xtask pulls in, itself included.
-    pub xtask_crates: u64,
+    /// The crates that xtask pulls in, itself included, as `name version`, sorted.
+    pub xtask_crates: Vec<String>,
     /// Steps of the smoke run.
     pub smoke: Vec<SmokeStep>,
 }
@@ -70,16 +70,17 @@ pub struct ToolRun {
     pub scrubbed: u64,
 }
 
-/// What happened to a test.
+/// Totals of a test run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TestOutcome {
+pub struct TestTotals {
     /// Ran and passed.
-    Passed,
+    pub passed: u64,
     /// Ran and failed.
-    Failed,
-    /// Was not run.
-    Ignored,
+    pub failed: u64,
+    /// Were not run.
+    pub ignored: u64,
+    /// Names in the accepted baseline; 0 until there is one.
+    pub baseline: u64,
 }
 
 /// A place where a path rule matched.
