@@ -86,17 +86,8 @@ pub enum MediaType {
     Bytes,
 }
 
-/// What a replay compares of a member (section 5 of the format).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Class {
-    /// Same seed, policy and source give the same bytes.
-    Deterministic,
-    /// Equal once timing fields are removed.
-    Normalised,
-    /// Depends on machine or moment: judged, never compared.
-    Volatile,
-}
+/// What a replay compares of a member (section 5 of the format); the contract fixes it for each evidence file.
+pub use contract::record::EvidenceClass as Class;
 
 /// Role, media type and class of a member, as its manifest entry must state them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +164,10 @@ pub struct Tables {
 }
 
 impl Tables {
+    /// What this release's contract says.
+    pub const CONTRACT: Self =
+        Self { class_of: contract::record::class_of, volatile_fields: contract::record::volatile_fields };
+
     /// Role, media type and class of any listed member but the manifest; `None` if the pack has no place for it.
     #[must_use]
     pub fn kind_of(&self, path: &str) -> Option<Kind> {

@@ -3,6 +3,8 @@
 use contract::digest::Digest;
 use serde::{Deserialize, Serialize};
 
+use crate::check::Verdict;
+
 use super::layout::{ARCHIVE_MAX, Class, MEMBERS_MAX, MediaType, Role};
 use super::names::{COMPONENT_MAX, DEPTH_MAX, PATH_MAX};
 
@@ -56,7 +58,7 @@ pub struct GateFacts {
     /// Rules version of the judge.
     pub rules: u64,
     /// Overall verdict: that of the worst part.
-    pub verdict: Word,
+    pub verdict: Verdict,
     /// Verdict of each gate inside, by id.
     pub parts: Vec<Part>,
 }
@@ -68,49 +70,13 @@ pub struct Part {
     /// Gate id, such as `pr-g1`.
     pub id: String,
     /// Its verdict.
-    pub verdict: Word,
-}
-
-/// A verdict word, worst last; only PASS is success.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Word {
-    /// Proven.
-    Pass,
-    /// More runs are needed.
-    Inconclusive,
-    /// Nothing to judge.
-    NoEvidence,
-    /// Disproved.
-    Fail,
-    /// Forged, torn or impossible.
-    Integrity,
-}
-
-impl Word {
-    /// The word as it is written.
-    #[must_use]
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Pass => "PASS",
-            Self::Inconclusive => "INCONCLUSIVE",
-            Self::NoEvidence => "NO_EVIDENCE",
-            Self::Fail => "FAIL",
-            Self::Integrity => "INTEGRITY",
-        }
-    }
-}
-
-impl std::fmt::Display for Word {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.text())
-    }
+    pub verdict: Verdict,
 }
 
 /// The worst of the parts; a pack without a part has no evidence.
 #[must_use]
-pub fn worst(parts: &[Part]) -> Word {
-    parts.iter().map(|part| part.verdict).max().unwrap_or(Word::NoEvidence)
+pub fn worst(parts: &[Part]) -> Verdict {
+    parts.iter().map(|part| part.verdict).max().unwrap_or(Verdict::NoEvidence)
 }
 
 /// A git object id: 40 or 64 lower-case hex digits.

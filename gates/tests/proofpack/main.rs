@@ -1,0 +1,3 @@
+//! Acceptance of the proofpack: archive bytes, attack rows, build and verify, each named after its rule.
+
+mod archive;
