@@ -19,6 +19,18 @@ pub fn monotonic_ns() -> u64 {
     u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// Milliseconds since the machine started, the same in all its processes: setting the wall clock does not move it.
+#[must_use]
+pub fn since_boot_ms() -> u64 {
+    // Linux counts suspended time in this clock; elsewhere the monotonic clock comes nearest.
+    #[cfg(target_os = "linux")]
+    const SINCE_BOOT: rustix::time::ClockId = rustix::time::ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    const SINCE_BOOT: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
+    let now = rustix::time::clock_gettime(SINCE_BOOT);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000
+}
+
 /// A source of wall time and of waiting. Cheap to copy.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {

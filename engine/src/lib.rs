@@ -4,3 +4,4 @@
 pub mod clock;
 pub mod sabotage;
 pub mod scribe;
+pub mod store;
