@@ -16,9 +16,12 @@
 compile_error!("the engine runs on Linux and macOS; on Windows only packs can be verified, with `proofpack verify`");
 
 pub mod atomic;
+pub mod cache;
 mod error;
 mod filesystem;
+pub mod ledger;
 pub mod lock;
+pub mod sweep;
 mod turn;
 
 pub use error::{Cause, LockTimeout, StoreError};

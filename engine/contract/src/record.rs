@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::canonical::{self, JsonError};
 use crate::digest::Digest;
 
+pub mod ledger;
 pub mod preflight;
 pub mod run;
 

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use contract::calibration::Calibration;
 use contract::digest::Digest;
 use contract::seed::Seed;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,17 @@ pub struct LockPolicy {
     pub max_attempts: u64,
     /// `LOCK_MAX_AGE_MS`: a live holder older than this is reported as stuck; it is never robbed.
     pub max_age_ms: u64,
+}
+
+impl From<&Calibration> for LockPolicy {
+    fn from(calibration: &Calibration) -> Self {
+        Self {
+            timeout_ms: calibration.lock_timeout_ms,
+            sleep_ms: calibration.lock_sleep_ms,
+            max_attempts: calibration.lock_max_attempts,
+            max_age_ms: calibration.lock_max_age_ms,
+        }
+    }
 }
 
 /// Who holds a lock, as written into the lock file.
