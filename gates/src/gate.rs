@@ -4,6 +4,7 @@ use contract::plan::DrillPlan;
 
 use crate::check::{Check, Unjudged, Verdict};
 use crate::evidence::{Context, Files, Policy};
+use crate::pr_g0;
 use crate::verdict::{CheckReport, GateReport, RunReport, State};
 
 /// A set of checks under one claim.
@@ -23,7 +24,7 @@ pub struct Gate {
 
 /// The gates whose evidence is sealed, in the order in which they run. The gate that seals, pr-g5, judges what was done
 /// with the finished pack and is run on its own.
-pub static GATES: &[&Gate] = &[];
+pub static GATES: &[&Gate] = &[&pr_g0::GATE];
 
 /// Which checks are judged: all of the gates selected, or those named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,6 +63,30 @@ pub fn judge(gate: &'static Gate, files: &dyn Files, policy: &Policy, selection:
 pub fn judge_run(files: &dyn Files, policy: &Policy, selection: &Selection) -> RunReport {
     let selected = GATES.iter().filter(|gate| policy.file.gates.iter().any(|id| id == gate.id));
     RunReport::from_gates(policy, selected.map(|gate| judge(gate, files, policy, selection)).collect())
+}
+
+/// The report of a run whose policy was refused: the check on the calibration is red, everything else never began.
+#[must_use]
+pub fn refused(profile: &str, selected: &[String], reason: &str) -> RunReport {
+    let blocked = |check: &Check| CheckReport::state(check, State::Blocked { by: pr_g0::CALIBRATION.into() });
+    let report = |gate: &Gate| {
+        let reports = gate.checks.iter().map(|check| {
+            let red = CheckReport { claim: reason.to_owned(), ..CheckReport::state(check, Verdict::Fail.into()) };
+            if check.id == pr_g0::CALIBRATION { red } else { blocked(check) }
+        });
+        match gate.checks.iter().any(|check| check.id == pr_g0::CALIBRATION) {
+            true => GateReport::from_checks(gate.id, reports.collect()),
+            false => GateReport {
+                id: gate.id.into(),
+                state: State::Blocked { by: pr_g0::GATE.id.into() },
+                checks: reports.collect(),
+            },
+        }
+    };
+    let first = std::iter::once(&pr_g0::GATE);
+    let others =
+        GATES.iter().copied().filter(|gate| gate.id != pr_g0::GATE.id && selected.iter().any(|id| id == gate.id));
+    RunReport::refused(profile, first.chain(others).map(report).collect())
 }
 
 fn judge_check(check: &Check, context: &Context<'_>, selection: &Selection) -> Vec<CheckReport> {

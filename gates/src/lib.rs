@@ -5,6 +5,7 @@
 pub mod check;
 pub mod evidence;
 pub mod gate;
+pub mod pr_g0;
 pub mod proofpack;
 pub mod statistics;
 pub mod verdict;

@@ -108,6 +108,12 @@ impl State {
     }
 }
 
+impl From<Verdict> for State {
+    fn from(verdict: Verdict) -> Self {
+        Self::Judged { verdict }
+    }
+}
+
 impl CheckReport {
     pub(crate) fn judged(check: &Check, judged: Judged, context: &Context<'_>) -> Self {
         let id =
@@ -184,6 +190,21 @@ impl RunReport {
             policy: policy.digest.to_string(),
             verdict,
             loosened: policy.file.loosened.iter().map(ToString::to_string).collect(),
+            gates,
+        }
+    }
+}
+
+impl RunReport {
+    /// The report of a run that ended at its policy: it has no digest, and its verdict is that of the refusal.
+    pub(crate) fn refused(profile: &str, gates: Vec<GateReport>) -> Self {
+        Self {
+            schema: Self::SCHEMA.into(),
+            rules: RULES_VERSION,
+            profile: profile.to_owned(),
+            policy: String::new(),
+            verdict: Verdict::Fail,
+            loosened: Vec::new(),
             gates,
         }
     }
