@@ -14,6 +14,7 @@ use crate::canonical::{self, JsonError};
 use crate::digest::Digest;
 
 pub mod ledger;
+pub mod lock;
 pub mod preflight;
 pub mod run;
 
@@ -82,6 +83,21 @@ pub static TABLES: &[(&str, &[&str])] = &[
     (run::Planted::SCHEMA, &[]),
     (run::Memory::SCHEMA, &["live_bytes", "resident_bytes"]),
     (preflight::Preflight::SCHEMA, &["duration_ms"]),
+    (lock::Writer::SCHEMA, &["start_ns", "end_ns"]),
+    (lock::Section::SCHEMA, &["wait_ns", "start_ns", "end_ns"]),
+    (lock::Counter::SCHEMA, &[]),
+    (lock::Reader::SCHEMA, &["start_ns", "end_ns"]),
+    (lock::Kill::SCHEMA, &["killed_ns"]),
+    (lock::Takeover::SCHEMA, &["killed_ns", "acquired_ns"]),
+    (
+        lock::StoppedWaiter::SCHEMA,
+        &["stopped_ns", "resumed_ns", "start_ns", "end_ns", "holder_pid", "named_pid", "held_ms"],
+    ),
+    (lock::Residue::SCHEMA, &[]),
+    (lock::CrashPoint::SCHEMA, &[]),
+    (lock::Trace::SCHEMA, &[]),
+    (lock::StorageFault::SCHEMA, &[]),
+    (lock::ClockJump::SCHEMA, &[]),
 ];
 
 /// The class of each file of evidence, by path below the run folder; `*` stands for one component or part of one,
