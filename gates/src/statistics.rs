@@ -150,7 +150,6 @@ impl Bounds {
         }
         let toward_min = limit.min.filter(|_| !min_holds).map(|min| self.more(self.lower, self.estimate - min));
         let toward_max = limit.max.filter(|_| !max_holds).map(|max| self.more(self.upper, max - self.estimate));
-        // The harder of the two ends says how long to wait.
         Decision::Inconclusive { more: toward_min.max(toward_max) }
     }
 
@@ -215,7 +214,8 @@ pub enum Decision {
     },
 }
 
-/// How many more runs would help an undecided check; ordered from the cheapest to the most hopeless.
+/// How many more runs would help an undecided check. Ordered: of two ends, a bound that does not exist yet speaks before an
+/// estimate, and hopelessness before both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum More {
     /// An estimate: `n` times the square of half width over distance to the limit (STA-3).
@@ -360,6 +360,17 @@ fn least(range: RangeInclusive<u64>, holds: impl Fn(u64) -> bool) -> Option<u64>
         if holds(middle) { high = middle } else { low = middle + 1 }
     }
     Some(low)
+}
+
+/// A float as an integer in the same order, which is cheaper to sort and can be bisected.
+fn ordinal(value: f64) -> u64 {
+    let bits = value.to_bits();
+    if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
+}
+
+/// The float of an [`ordinal`].
+fn float(ordinal: u64) -> f64 {
+    f64::from_bits(if ordinal >> 63 == 1 { ordinal & !(1 << 63) } else { !ordinal })
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 use statrs::distribution::Beta;
 
-use super::{Alpha, Bound, Bounds, Decision, Limit, MOST_RUNS, More, StatisticsError, least, polished_quantile};
+use super::{Alpha, Bound, Bounds, Decision, Limit, More, StatisticsError, least, polished_quantile};
+
+/// The most inputs of one rate. Far beyond it (seen at 2^40) the inverse beta function of statrs does not come to an end.
+const MOST_INPUTS: u64 = 10_000_000;
 
 /// `passes` among `n` distinct inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,11 +16,11 @@ pub struct Proportion {
 
 impl Proportion {
     /// # Errors
-    /// [`StatisticsError::Empty`] for `n` 0, [`StatisticsError::Counts`] if `passes` > `n` or `n` is above 2^40.
+    /// [`StatisticsError::Empty`] for `n` 0, [`StatisticsError::Counts`] if `passes` > `n` or `n` is above ten million.
     pub fn new(passes: u64, n: u64) -> Result<Self, StatisticsError> {
         match n {
             0 => Err(StatisticsError::Empty),
-            _ if passes > n || n > MOST_RUNS => Err(StatisticsError::Counts { passes, n }),
+            _ if passes > n || n > MOST_INPUTS => Err(StatisticsError::Counts { passes, n }),
             _ => Ok(Self { passes, n }),
         }
     }
@@ -85,7 +88,7 @@ impl Proportion {
 }
 
 /// The smallest n that proves the one-sided `limit` with `against` inputs on its wrong side (failures of an "at least",
-/// hits of an "at most") and all others on its right side; `None` beyond 2^40 runs or for a limit with two ends.
+/// hits of an "at most") and all others on its right side; `None` beyond ten million runs or for a limit with two ends.
 ///
 /// # Errors
 /// [`StatisticsError::Limit`] as for [`Proportion::decide`].
@@ -98,7 +101,7 @@ pub fn runs_needed(limit: Limit, against: u64, alpha: Alpha) -> Result<Option<u6
     };
     // Doubling first keeps the Beta quantile among sizes like the answer.
     let start = against.max(1);
-    let enough = std::iter::successors(Some(start), |n| n.checked_mul(2)).take_while(|&n| n <= MOST_RUNS);
+    let enough = std::iter::successors(Some(start), |n| n.checked_mul(2)).take_while(|&n| n <= MOST_INPUTS);
     let one_sided = limit.min.is_some() != limit.max.is_some();
     Ok(enough.filter(|_| one_sided).find(|&n| proves(n)).and_then(|n| least(start..=n, proves)))
 }
@@ -209,6 +212,9 @@ mod tests {
     fn an_unreachable_limit_says_so() {
         let limit = at_least(1.0 - 1e-15);
         assert_eq!(judge(5, 5, limit), Decision::Inconclusive { more: Some(More::UnlikelyToHelp) });
+        for failures in [0, 3, MOST_INPUTS / 2, MOST_INPUTS, u64::MAX] {
+            assert_eq!(runs_needed(limit, failures, FIVE_PERCENT), Ok(None), "{failures}");
+        }
     }
 
     #[test]

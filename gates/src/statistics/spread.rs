@@ -35,7 +35,7 @@ pub fn mean_bounds(sample: &[f64], alpha: Alpha) -> Result<Bounds, StatisticsErr
 ///
 /// # Errors
 /// [`StatisticsError::Empty`], [`StatisticsError::NotFinite`], or [`StatisticsError::NoAnswer`] for one value alone or a
-/// sample whose resamples all fall on one side of its std.
+/// sample too odd for the bootstrap: such a check is undecided.
 pub fn std_bounds(sample: &[f64], alpha: Alpha, seed: Seed) -> Result<Bounds, StatisticsError> {
     let moments = Moments::of(sample)?;
     let (n, mean) = (moments.n(), moments.mean().ok_or(StatisticsError::Empty)?);
@@ -114,11 +114,21 @@ fn bca(deviations: &[f64], std: f64, alpha: Alpha, seed: Seed) -> Result<(f64, f
     }
     let z0 = normal_quantile(below as f64 / RESAMPLES as f64);
     let acceleration = acceleration(deviations);
-    let level = |z: f64| Normal::standard().cdf(z0 + (z0 + z) / (1.0 - acceleration * (z0 + z)));
+    let level = |z: f64| corrected_level(z0, acceleration, z);
     // Ranks are rounded outward, and end at the outermost resample.
     let rank = |p: f64| p * (RESAMPLES + 1) as f64;
     let value = |rank: f64| replicates[rank.clamp(1.0, RESAMPLES as f64) as usize - 1];
-    Ok((value(rank(level(-alpha.z())).floor()), value(rank(level(alpha.z())).ceil())))
+    Ok((value(rank(level(-alpha.z())?).floor()), value(rank(level(alpha.z())?).ceil())))
+}
+
+/// The percentile that stands for `z` after the corrections for bias and skew.
+fn corrected_level(z0: f64, acceleration: f64, z: f64) -> Result<f64, StatisticsError> {
+    let scale = 1.0 - acceleration * (z0 + z);
+    if scale <= 0.0 {
+        // Past this pole the upper percentile would come out near 0 and the interval upside down.
+        return Err(StatisticsError::NoAnswer("the sample is too skewed for the bootstrap of a standard deviation"));
+    }
+    Ok(Normal::standard().cdf(z0 + (z0 + z) / scale))
 }
 
 fn sorted_replicates(deviations: &[f64], seed: Seed) -> Vec<f64> {
@@ -294,6 +304,23 @@ mod tests {
         let sample: Vec<f64> = (0..1000).map(|i| f64::from(i % 2)).collect();
         let (lower, upper) = ends(std_bounds(&sample, FIVE_PERCENT, Seed(7)).expect("finite"));
         assert!(lower > 0.49 && upper < 0.501, "{lower} {upper}");
+    }
+
+    #[test]
+    fn too_much_skew_is_refused_instead_of_turning_the_interval_over() {
+        assert_eq!(corrected_level(0.0, 0.0, 0.0), Ok(0.5));
+        let level = corrected_level(0.1, 0.05, 1.645).expect("before the pole");
+        assert!((level - 0.977_88).abs() < 1e-5, "{level}");
+        assert!(matches!(corrected_level(3.0, 1.0 / 6.0, 3.3), Err(StatisticsError::NoAnswer(_))));
+    }
+
+    #[test]
+    fn a_lone_outlier_is_inside_its_own_interval() {
+        let mut sample = vec![0.0; 1000];
+        sample[500] = 1.0;
+        let bounds = std_bounds(&sample, FIVE_PERCENT, Seed(7)).expect("finite");
+        let (lower, upper) = ends(bounds);
+        assert!(lower < bounds.estimate() && upper > 1.5 * bounds.estimate(), "{bounds:?}");
     }
 
     #[test]
