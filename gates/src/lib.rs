@@ -5,7 +5,9 @@
 pub mod check;
 pub mod evidence;
 pub mod gate;
+pub mod plausibility;
 pub mod pr_g0;
+pub mod pr_g4;
 pub mod proofpack;
 pub mod statistics;
 pub mod verdict;

@@ -78,7 +78,11 @@ fn report(gate: &'static Gate, check: &str, fixture: &Fixture, files: &BTreeMap<
     };
     let full = fixture.expect.instance.as_ref().map(|instance| format!("{check}:{instance}"));
     let of_check = |report: &&CheckReport| report.id == check || report.id.starts_with(&format!("{check}:"));
-    let chosen = reports.iter().filter(of_check).filter(|report| full.as_ref().is_none_or(|full| report.id == *full));
+    // A check that could not be judged has one report, without instances.
+    let chosen = reports
+        .iter()
+        .filter(of_check)
+        .filter(|report| full.as_ref().is_none_or(|full| report.id == *full || report.id == check));
     // The first of the worst: `max_by_key` alone would take the last.
     chosen
         .rev()
