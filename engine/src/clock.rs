@@ -68,6 +68,12 @@ impl Clock {
         }
     }
 
+    /// A moment on tokio's clock, for measuring durations: steps of the wall clock do not move it.
+    #[must_use]
+    pub fn instant(&self) -> tokio::time::Instant {
+        tokio::time::Instant::now()
+    }
+
     /// Waits on tokio's clock: real or virtual alike.
     pub async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;

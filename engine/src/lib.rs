@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod pipeline;
+pub mod provider;
 pub mod sabotage;
 pub mod scribe;
 pub mod store;

@@ -13,6 +13,8 @@ use serde_json::Value;
 use crate::canonical::{self, JsonError};
 use crate::digest::Digest;
 
+pub mod chaos;
+pub mod cost;
 pub mod ledger;
 pub mod lock;
 pub mod preflight;
@@ -98,6 +100,9 @@ pub static TABLES: &[(&str, &[&str])] = &[
     (lock::Trace::SCHEMA, &[]),
     (lock::StorageFault::SCHEMA, &[]),
     (lock::ClockJump::SCHEMA, &[]),
+    (cost::RunCost::SCHEMA, &[]),
+    (chaos::Attempt::SCHEMA, &[]),
+    (chaos::ChaosLog::SCHEMA, &[]),
 ];
 
 /// The class of each file of evidence, by path below the run folder; `*` stands for one component or part of one,
@@ -151,6 +156,24 @@ pub fn to_file<T: Record>(stamp: &Stamp, record: &T) -> Result<Vec<u8>, JsonErro
     canonical::to_pretty(&stamped(stamp, record)?)
 }
 
+/// A whole file with one record as a user gets it: with its `schema`, without the stamp of any plan.
+///
+/// # Errors
+/// As [`to_line`].
+pub fn to_user_file<T: Record>(record: &T) -> Result<Vec<u8>, JsonError> {
+    canonical::to_pretty(&with_schema(record)?)
+}
+
+/// One line as a user gets it: as [`to_user_file`].
+///
+/// # Errors
+/// As [`to_line`].
+pub fn to_user_line<T: Record>(record: &T) -> Result<Vec<u8>, JsonError> {
+    let mut bytes = canonical::to_bytes(&with_schema(record)?)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
 /// Reads one line, or a whole file with one record.
 ///
 /// # Errors
@@ -170,14 +193,19 @@ pub fn read<T: Record>(bytes: &[u8]) -> Result<(Stamp, T), RecordError> {
     Ok((stamp, record))
 }
 
-fn stamped<T: Record>(stamp: &Stamp, record: &T) -> Result<Value, JsonError> {
+fn with_schema<T: Record>(record: &T) -> Result<Value, JsonError> {
     let mut value = canonical::to_value(record)?;
     let fields = value
         .as_object_mut()
         .ok_or_else(|| JsonError { pointer: String::new(), reason: "a record is an object".into() })?;
     fields.insert("schema".into(), T::SCHEMA.into());
-    fields.insert("plan".into(), stamp.plan.to_string().into());
-    fields.insert("policy".into(), stamp.policy.to_string().into());
+    Ok(value)
+}
+
+fn stamped<T: Record>(stamp: &Stamp, record: &T) -> Result<Value, JsonError> {
+    let mut value = with_schema(record)?;
+    value["plan"] = stamp.plan.to_string().into();
+    value["policy"] = stamp.policy.to_string().into();
     Ok(value)
 }
 
