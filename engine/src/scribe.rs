@@ -1,5 +1,14 @@
 //! The first workload: intent and plan become measured, repaired and scored prose.
 
+pub mod generate;
+pub mod intent;
 pub mod measure;
+pub mod mock_prose;
+pub mod plan;
+pub mod problem;
+pub mod prompt;
+mod schema;
 pub mod score;
 pub mod style;
+pub mod time;
+pub mod validate;

@@ -6,6 +6,7 @@ pub mod calibration;
 pub mod canonical;
 pub mod chaos_profile;
 pub mod digest;
+pub mod draw;
 pub mod exit;
 mod finite;
 pub mod layers;
