@@ -1,0 +1,5 @@
+//! Third-party tools must agree with the proofpack code (PPK-45). `.ci/install-tools` installs them all; one that is
+//! absent is reported as NOT RUN, never as agreement.
+
+mod scripts;
+mod tool;
