@@ -160,6 +160,13 @@ mod tests {
     }
 
     #[test]
+    fn equal_values_narrow_the_law_of_s() {
+        // 6 values: 6*5*17 - 2*1*9 for the pair - 3*2*11 for the triple, over 18. The two zeros are one value.
+        assert_eq!(kendall_variance(&[1.0, 0.0, -0.0, 3.0, 3.0, 3.0]), 426.0 / 18.0);
+        assert_eq!(kendall_variance(&[1.0; 5]), 0.0);
+    }
+
+    #[test]
     fn what_has_no_slope_is_refused() {
         let slope = |x: &[f64], y: &[f64]| theil_sen(x, y, FIVE_PERCENT);
         assert_eq!(slope(&[], &[]), Err(StatisticsError::Empty));
