@@ -1,2 +1,35 @@
-//! The command line of the gate.
-fn main() {}
+//! The command line of the gate: parses what was typed, runs that one command, sets the exit code.
+#![forbid(unsafe_code)]
+#![allow(dead_code, reason = "what the preflight needs is here before the preflight")]
+
+mod cli;
+mod compile;
+mod drills;
+mod failure;
+mod gate;
+mod plan;
+mod policy;
+mod process;
+mod progress;
+mod report;
+mod runs;
+mod selection;
+mod workspace;
+
+use std::process::ExitCode;
+
+use cli::Command;
+use failure::Failure;
+
+fn main() -> ExitCode {
+    ExitCode::from(run().unwrap_or_else(Failure::report))
+}
+
+fn run() -> Result<u8, Failure> {
+    process::catch_signals()?;
+    match cli::parse()? {
+        Command::Usual => cli::print_usual(),
+        Command::Help(text) => cli::print(&text),
+        Command::Gate(gate) => gate.run(),
+    }
+}

@@ -1,0 +1,242 @@
+//! `cargo xtask gate`, from top to bottom: policy, plan, build, evidence, judgement, report.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::path::Path;
+
+use contract::exit;
+use contract::plan::Plan;
+use gates::gate;
+use gates::proofpack::run_facts::RunState;
+use gates::verdict::{GateReport, RunReport, State};
+
+use crate::cli::{self, MessageFormat};
+use crate::compile::{self, Programs};
+use crate::drills::{self, Inputs};
+use crate::failure::Failure;
+use crate::plan;
+use crate::policy::{self, Loaded, Refused, Wanted};
+use crate::process;
+use crate::progress::Progress;
+use crate::report::{self, Finished, Problem};
+use crate::runs::{RunFolder, Turn};
+use crate::selection::{Asked, PREFLIGHT, SEAL};
+use crate::workspace::{Source, Toolchain, Workspace};
+
+/// Everything that is known about a run before its first program is started.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) typed: cli::Gate,
+    pub(crate) asked: Asked,
+    pub(crate) space: Workspace,
+    pub(crate) source: Source,
+    pub(crate) toolchain: Toolchain,
+    pub(crate) loaded: Loaded,
+    pub(crate) plans: Vec<Plan>,
+    pub(crate) folder: RunFolder,
+    /// What went wrong beside the verdicts, so far.
+    pub(crate) problems: Vec<Problem>,
+    /// The gates that were judged, so far.
+    pub(crate) judged: Vec<GateReport>,
+}
+
+impl cli::Gate {
+    /// Runs the gates that were asked for.
+    ///
+    /// # Errors
+    /// What keeps a run from beginning; a run that has begun always ends in a report.
+    pub(crate) fn run(self) -> Result<u8, Failure> {
+        let color = self.output.color.on(std::io::stderr().is_terminal());
+        let mut progress = Progress::new(self.output.quiet, color, 1);
+        let asked = Asked::of(&self)?;
+        let space = Workspace::find(&mut progress)?;
+        progress.say(&format!("gate: profile {}, {}", self.profile, asked.gates.join(" ")));
+        let source = space.source(&mut progress)?;
+        let toolchain = space.toolchain(&mut progress)?;
+        let loaded = match policy::load(&space.root, &self.wanted(&asked)) {
+            Ok(loaded) => loaded,
+            Err(Refused::Usage(failure)) => return Err(failure),
+            Err(Refused::Policy(problems)) => return Err(policy_refused(&problems)),
+        };
+        let seed = plan::master_seed(self.seed, &loaded, &source)?;
+        let plans = plan::plans(&asked, &loaded, &source, &toolchain, seed);
+        if self.plan {
+            progress.finish();
+            return cli::print(&plan::text(&plans, &asked, &loaded));
+        }
+        let turn = Turn::take(&space.gates_folder(), &mut progress)?;
+        let folder = RunFolder::create(&space.gates_folder(), &turn, &source.commit)?;
+        let (problems, judged) = (Vec::new(), Vec::new());
+        let mut run = Run { typed: self, asked, space, source, toolchain, loaded, plans, folder, problems, judged };
+        let ended = run.execute(&mut progress);
+        run.finish(ended, &mut progress)
+    }
+
+    fn wanted(&self, asked: &Asked) -> Wanted {
+        let mut set = self.set.clone();
+        if !self.program.is_empty() {
+            let words: Vec<serde_json::Value> = self.program.iter().map(|word| word.as_str().into()).collect();
+            set.push(format!("COMMAND_SUBJECT={}", serde_json::Value::Array(words)));
+        }
+        Wanted {
+            profile: self.profile.clone(),
+            set,
+            environment: policy::environment(),
+            gates: asked.gates.iter().map(|id| (*id).to_owned()).collect(),
+        }
+    }
+}
+
+impl Run {
+    fn execute(&mut self, progress: &mut Progress) -> Result<(), Failure> {
+        self.write_policy_and_plans()?;
+        progress.begin("build", true);
+        let built = compile::build(&self.space, !self.asked.has(PREFLIGHT), progress)?;
+        if built.programs.is_none() {
+            let text = format!("the workspace does not build: {}{}", built.ended.end, built.ended.tail_text());
+            self.problems.push(Problem { code: exit::gate::BUILD, text });
+        }
+        for plan in self.plans.clone() {
+            self.one_gate(&plan, built.programs.as_ref(), progress)?;
+        }
+        self.seal(progress)
+    }
+
+    fn write_policy_and_plans(&self) -> Result<(), Failure> {
+        self.folder.write("policy/gate.json", &self.loaded.file)?;
+        self.folder.write("policy/leak-allow.json", &self.loaded.leak_allow)?;
+        self.folder.write("calibration.json", &self.loaded.calibration)?;
+        for plan in &self.plans {
+            self.folder.write_json(&format!("evidence/{}/plan.json", plan.gate), plan)?;
+        }
+        Ok(())
+    }
+
+    /// Evidence and judgement of one gate.
+    fn one_gate(&mut self, plan: &Plan, programs: Option<&Programs>, progress: &mut Progress) -> Result<(), Failure> {
+        process::check_interrupted()?;
+        if let Some(by) = self.blocked_by(programs) {
+            progress.say(&format!("{} BLOCKED by {by}", plan.gate));
+            self.judged.push(GateReport { id: plan.gate.clone(), state: State::Blocked { by }, checks: Vec::new() });
+            return Ok(());
+        }
+        if let Some(programs) = programs {
+            let (calibration, policy) =
+                (self.folder.path.join("calibration.json"), self.folder.path.join("policy/gate.json"));
+            let inputs = Inputs { program: &programs.drill, calibration: &calibration, policy: &policy };
+            self.problems.extend(drills::run(plan, &inputs, &self.folder, progress)?);
+        }
+        progress.begin(format!("{} judge", plan.gate), false);
+        let report = self.judge(&plan.gate)?;
+        progress.end();
+        progress.say(&format!("{} {}", report.id, report.state.word()));
+        self.judged.push(report);
+        Ok(())
+    }
+
+    /// What keeps a gate from being run: with `--fail-fast` the first one that is not PASS, and always a broken build.
+    fn blocked_by(&self, programs: Option<&Programs>) -> Option<String> {
+        if programs.is_none() {
+            return Some("build".into());
+        }
+        let passed = |gate: &&GateReport| gate.state.verdict() == Some(gates::check::Verdict::Pass);
+        let failed = self.judged.iter().find(|gate| !passed(gate));
+        failed.filter(|_| self.typed.fail_fast).map(|gate| gate.id.clone())
+    }
+
+    fn judge(&self, id: &str) -> Result<GateReport, Failure> {
+        let Some(gate) = gate::find(id) else {
+            // Without a check nothing is proven.
+            return Ok(GateReport::from_checks(id, Vec::new()));
+        };
+        let files = evidence_of(&self.folder.path, id)?;
+        Ok(gate::judge(gate, &files, &self.loaded.policy, &self.asked.checks))
+    }
+
+    fn seal(&mut self, progress: &mut Progress) -> Result<(), Failure> {
+        let report = RunReport::from_gates(&self.loaded.policy, self.judged.clone());
+        self.folder.write_json("evidence/verdict.json", &report)?;
+        if self.asked.has(SEAL) {
+            progress.begin(SEAL, false);
+            let report = self.judge(SEAL)?;
+            progress.end();
+            self.judged.push(report);
+        }
+        Ok(())
+    }
+
+    /// The report, whatever became of the run.
+    fn finish(self, ended: Result<(), Failure>, progress: &mut Progress) -> Result<u8, Failure> {
+        progress.finish();
+        let mut problems = self.problems;
+        let mut state =
+            if self.loaded.policy.file.loosened.is_empty() { RunState::Complete } else { RunState::Partial };
+        if let Err(failure) = ended {
+            if failure.code == exit::gate::INTERRUPTED {
+                state = RunState::Aborted;
+            }
+            problems.push(Problem { code: failure.code, text: failure.message });
+        }
+        let mut judged = self.judged;
+        for id in &self.asked.gates {
+            // Whatever was not reached is shown as such, and never left out.
+            if !judged.iter().any(|gate| gate.id == *id) {
+                let by = "the end of the run".to_owned();
+                judged.push(GateReport { id: (*id).into(), state: State::Blocked { by }, checks: Vec::new() });
+            }
+        }
+        let finished = Finished {
+            report: RunReport::from_gates(&self.loaded.policy, judged),
+            state,
+            problems,
+            narrowed: self.asked.narrowed.clone(),
+            left_out: self.asked.left_out(),
+            seed: self.plans.first().map_or_else(String::new, |plan| format!("0x{}", plan.master_seed)),
+            folder: format!("gates/runs/{} in the target folder", self.folder.id),
+            phases: progress.phases().to_vec(),
+            bytes_left: bytes_left(&self.space.target),
+        };
+        match self.typed.output.message_format {
+            MessageFormat::Human => cli::print(&report::table(&finished))?,
+            MessageFormat::Json => cli::print(&report::table(&finished))?,
+        };
+        Ok(finished.conclusion().code)
+    }
+}
+
+fn policy_refused(problems: &[String]) -> Failure {
+    Failure::usage(format!("calibration-complete FAIL, every other check BLOCKED:\n  {}", problems.join("\n  ")))
+}
+
+/// The files that the judges of a gate may read, by their path below the run folder.
+pub(crate) fn evidence_of(run: &Path, gate: &str) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
+    let mut files = BTreeMap::new();
+    read_below(run, &run.join("evidence").join(gate), &mut files)?;
+    Ok(files)
+}
+
+fn read_below(run: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) -> Result<(), Failure> {
+    let unreadable = |error: &std::io::Error| Failure::file("cannot read", folder, error);
+    for entry in std::fs::read_dir(folder).map_err(|error| unreadable(&error))? {
+        let entry = entry.map_err(|error| unreadable(&error))?;
+        let path = entry.path();
+        if entry.file_type().map_err(|error| unreadable(&error))?.is_dir() {
+            read_below(run, &path, files)?;
+        } else {
+            let bytes = std::fs::read(&path).map_err(|error| Failure::file("cannot read", &path, &error))?;
+            files.insert(crate::workspace::relative(run, &path), bytes);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn bytes_left(folder: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    Some(disk.f_bavail * disk.f_frsize)
+}
+
+#[cfg(not(unix))]
+fn bytes_left(_folder: &Path) -> Option<u64> {
+    None
+}
