@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::canonical::{self, JsonError};
 use crate::digest::Digest;
 
+pub mod budget;
 pub mod chaos;
 pub mod cost;
 pub mod ledger;
@@ -103,6 +104,9 @@ pub static TABLES: &[(&str, &[&str])] = &[
     (cost::RunCost::SCHEMA, &[]),
     (chaos::Attempt::SCHEMA, &[]),
     (chaos::ChaosLog::SCHEMA, &[]),
+    (chaos::Storm::SCHEMA, &[]),
+    (chaos::WireCase::SCHEMA, &[]),
+    (budget::BudgetCase::SCHEMA, &[]),
 ];
 
 /// The class of each file of evidence, by path below the run folder; `*` stands for one component or part of one,

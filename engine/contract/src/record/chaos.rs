@@ -84,3 +84,96 @@ impl Record for Attempt {
 impl Record for ChaosLog {
     const SCHEMA: &'static str = "proofhouse.chaos-log/1";
 }
+
+/// One storm of calls under a fault profile: `<profile>/<seed>/c<concurrency>/run-report.json`, beside `chaos-log.json`,
+/// `attempts.jsonl`, `run-cost.json` and the `calibration.json` that bounded it.
+///
+/// Decisions of one (profile, seed) are the same at each concurrency, for every (call, attempt) that happened at both;
+/// rates are counted over `c1` alone, where each decision stands once. The folder `<seed>` is the 16 hex digits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Storm {
+    /// Name of the profile.
+    pub profile: String,
+    /// What it is for.
+    pub purpose: StormPurpose,
+    /// Index of the storm in the plan.
+    pub index: u64,
+    /// `Seed::derive(master, gate, index)`.
+    pub seed: crate::seed::Seed,
+    /// Calls under way at once, and `RATE_LIMIT_CONCURRENCY` of its calibration.
+    pub concurrency: u64,
+    /// Calls that were asked for, 0..calls.
+    pub calls: u64,
+    /// Attempts that arrived at the provider behind the layers, by its own count: the attempts without an injected fault.
+    pub arrived: u64,
+    /// How each call ended, by call_index. Calls that were refused before their first attempt have 0 attempts.
+    pub ends: Vec<CallEnd>,
+    /// Duration on the run's own clock.
+    pub duration_ms: u64,
+}
+
+/// What a storm is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StormPurpose {
+    /// Roomy limits of the run (scenario `chaos`), so that there are attempts enough to see the rate.
+    Rate,
+    /// The limits as they are: the storm runs into them.
+    Bounds,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallEnd {
+    /// Place of the call in its run, from 0.
+    pub call_index: u64,
+    /// Attempts made.
+    pub attempts: u64,
+    /// `ok`, or the word of the error that the caller got.
+    pub outcome: String,
+    /// Characters of the text that the caller got; 0 for a failed call.
+    pub chars: u64,
+}
+
+/// One call over real HTTP against a server process that plays one script (`wire.jsonl`). Beside it, in
+/// `wire-journal/<case>/`: `attempts.jsonl` (ours) and `arrived.jsonl` (the server's own list of requests, in its own form).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WireCase {
+    /// `<server>-<protocol>-<script>`, unique.
+    pub case: String,
+    /// `wire`: the project's own server binary; `aimock`: one that others wrote.
+    pub server: String,
+    /// `openai` (chat completions) or `anthropic` (messages).
+    pub protocol: String,
+    /// The fault that the server really made before its good reply; absent for other scripts.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mode: Option<FailureMode>,
+    /// What the server was told to do, request by request: `ok`, the name of a mode, or another word of its script.
+    pub script: Vec<String>,
+    /// Attempts in our journal.
+    pub attempts: u64,
+    /// Requests in the server's journal.
+    pub arrived: u64,
+    /// Outcome of each attempt: `ok` or the word of its error.
+    pub outcomes: Vec<String>,
+    /// How the call ended.
+    pub end: CallEnd,
+    /// Whether the text of the good reply is the one that the server sent.
+    pub text_intact: bool,
+    /// How often the key that the provider was given was found in rows, errors and replies of this case. 0 is right.
+    pub key_seen: u64,
+    /// Bodies of the requests as they arrived, for validation against the request types of official SDKs; without headers.
+    pub bodies: Vec<serde_json::Value>,
+    /// Why the case could not be made; the other fields then say nothing.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub not_run: Option<String>,
+}
+
+impl Record for Storm {
+    const SCHEMA: &'static str = "proofhouse.storm/1";
+}
+
+impl Record for WireCase {
+    const SCHEMA: &'static str = "proofhouse.wire-case/1";
+}
