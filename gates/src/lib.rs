@@ -7,6 +7,7 @@ pub mod evidence;
 pub mod gate;
 pub mod plausibility;
 pub mod pr_g0;
+pub mod pr_g1;
 pub mod pr_g4;
 pub mod proofpack;
 pub mod statistics;
