@@ -3,6 +3,7 @@
 //! `build` turns a run folder into a pack, `verify` answers whether the files are intact, who vouches for them and
 //! whether the verdict follows from the evidence. Nothing here starts a program, reads a clock or prints.
 
+pub mod attest;
 pub mod codes;
 pub mod forge;
 pub mod json;
@@ -16,6 +17,8 @@ pub mod readme;
 pub mod records;
 pub mod run_facts;
 pub mod scripts;
+pub mod sign;
+pub mod signers;
 pub mod sums;
 pub mod tree;
 pub mod write;
