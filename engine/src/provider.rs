@@ -9,7 +9,6 @@ use contract::seed::Seed;
 use serde::Serialize;
 
 pub mod error;
-pub mod mock;
 pub mod offline;
 pub mod scripted;
 

@@ -39,6 +39,8 @@ pub const REPLAY_SH: &str = "replay.sh";
 pub const VERIFY_SH: &str = "verify.sh";
 /// Checks an extracted pack on Windows.
 pub const VERIFY_PS1: &str = "verify.ps1";
+/// The fixed scripts, in the order in which releases list their digests.
+pub const TEMPLATED: [&str; 3] = [REPLAY_SH, VERIFY_PS1, VERIFY_SH];
 /// Dependencies, CycloneDX 1.6.
 pub const SBOM: &str = "sbom.cdx.json";
 /// Pinned build inputs.
@@ -154,19 +156,24 @@ pub fn built_in(path: &str) -> Option<&'static BuiltIn> {
     BUILT_IN.iter().find(|member| member.path == path)
 }
 
-/// What the contract says about evidence, as functions, so that an older or a test contract can be put in its place.
+/// What this release says about evidence and gates, as functions, so that an older or a test contract can be put in its place.
 #[derive(Clone, Copy, Debug)]
 pub struct Tables {
     /// Class of an evidence file by its path in the pack; `None` for a file that no gate names.
     pub class_of: fn(&str) -> Option<Class>,
     /// Timing fields of a row's schema; `None` for an unknown schema.
     pub volatile_fields: fn(&str) -> Option<&'static [&'static str]>,
+    /// What a PASS of a gate claims; `None` for an unknown gate.
+    pub claim_of: fn(&str) -> Option<&'static str>,
 }
 
 impl Tables {
     /// What this release's contract says.
-    pub const CONTRACT: Self =
-        Self { class_of: contract::record::class_of, volatile_fields: contract::record::volatile_fields };
+    pub const CONTRACT: Self = Self {
+        class_of: contract::record::class_of,
+        volatile_fields: contract::record::volatile_fields,
+        claim_of: |gate| crate::gate::find(gate).map(|gate| gate.claim),
+    };
 
     /// Role, media type and class of any listed member but the manifest; `None` if the pack has no place for it.
     #[must_use]
@@ -210,6 +217,7 @@ mod tests {
     const TABLES: Tables = Tables {
         class_of: |path| path.ends_with("rows.jsonl").then_some(Class::Normalised),
         volatile_fields: |_| None,
+        claim_of: |_| None,
     };
 
     #[test]

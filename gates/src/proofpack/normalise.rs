@@ -168,6 +168,7 @@ mod tests {
             "plain/1" => Some(&[]),
             _ => None,
         },
+        claim_of: |_| None,
     };
 
     fn rows(text: &str, pieces: usize) -> Result<Option<Digest>, Fault> {

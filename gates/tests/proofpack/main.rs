@@ -1,3 +1,5 @@
 //! Acceptance of the proofpack: archive bytes, attack rows, build and verify, each named after its rule.
 
 mod archive;
+mod pack;
+mod world;
