@@ -24,6 +24,7 @@ pub mod records;
 pub mod replay_args;
 pub mod report;
 pub mod run_facts;
+pub mod sbom;
 pub mod scripts;
 pub mod sign;
 pub mod signers;

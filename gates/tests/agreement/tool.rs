@@ -40,7 +40,6 @@ pub(crate) fn find(names: &[&str], needed_for: &str) -> Option<Tool> {
 }
 
 /// Python with the packages of `.ci/install-tools`.
-#[expect(dead_code, reason = "the Python counterparts come with the parts they check")]
 pub(crate) fn python(needed_for: &str) -> Option<Tool> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace");
     let program = std::env::var_os("PROOFHOUSE_TOOLS").map_or_else(|| workspace.join("target/tools"), PathBuf::from);
