@@ -1,4 +1,5 @@
-//! Compiles the workspace once, and takes the paths of the programs from cargo's own messages, never from guessing.
+//! Cargo with machine-readable messages: the log as people read it, how many warnings it holds, and where the programs
+//! lie. Paths of programs come from cargo's own messages, never from guessing the layout of a target folder.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use cargo_metadata::Message;
 use cargo_metadata::diagnostic::DiagnosticLevel;
 
 use crate::failure::Failure;
-use crate::process::{self, Ended, Stream};
+use crate::process::{self, Ended, Stream, Task};
 use crate::progress::Progress;
 use crate::workspace::Workspace;
 
@@ -21,15 +22,15 @@ pub(crate) struct Programs {
     pub(crate) drill: PathBuf,
 }
 
-/// What cargo said while building.
+/// What cargo said.
 #[derive(Debug)]
-pub(crate) struct Built {
-    /// The programs, when it built.
-    pub(crate) programs: Option<Programs>,
+pub(crate) struct Heard {
     /// Warnings about this workspace.
     pub(crate) warnings: u64,
     /// The log: messages as people read them.
     pub(crate) log: String,
+    /// Programs that were built, by target name.
+    pub(crate) executables: Vec<(String, PathBuf)>,
     /// How it ended.
     pub(crate) ended: Ended,
     /// The command, without folders.
@@ -39,12 +40,19 @@ pub(crate) struct Built {
 /// Builds every target of the workspace, or with `programs_only` just what drills need.
 ///
 /// # Errors
-/// Cargo cannot be started, Ctrl-C, or a program is missing from what cargo says it built.
-pub(crate) fn build(space: &Workspace, programs_only: bool, progress: &mut Progress) -> Result<Built, Failure> {
+/// Cargo cannot be started, or Ctrl-C.
+pub(crate) fn build(space: &Workspace, programs_only: bool, progress: &mut Progress) -> Result<Heard, Failure> {
     let what: &[&str] =
         if programs_only { &["--package", "engine", "--bins"] } else { &["--workspace", "--all-targets"] };
     let arguments = ["build"].iter().chain(what).chain(&["--locked", "--message-format=json"]);
-    let task = process::cargo(&space.root, Some(&space.target), arguments, BUILD_MAX);
+    listen(process::cargo(&space.root, Some(&space.target), arguments, BUILD_MAX), progress)
+}
+
+/// Runs a cargo that was asked for `--message-format=json`.
+///
+/// # Errors
+/// As [`build`].
+pub(crate) fn listen(task: Task, progress: &mut Progress) -> Result<Heard, Failure> {
     let command = task.command_line();
     let mut log = String::new();
     let mut warnings = 0;
@@ -64,14 +72,32 @@ pub(crate) fn build(space: &Workspace, programs_only: bool, progress: &mut Progr
                     executables.push((artifact.target.name, path.into_std_path_buf()));
                 }
             }
-            _ => {}
+            // What is no message of cargo's is something that a build script or a wrapper printed.
+            Ok(_) | Err(_) => {}
         },
     })?;
-    let find = |name: &str| {
-        let found = executables.iter().find(|(target, _)| target == name).map(|(_, path)| path.clone());
-        found.ok_or_else(|| Failure::internal(format!("cargo built the workspace and named no program `{name}`")))
-    };
-    let programs =
-        if ended.succeeded() { Some(Programs { engine: find("engine")?, drill: find("drill")? }) } else { None };
-    Ok(Built { programs, warnings, log, ended, command })
+    Ok(Heard { warnings, log, executables, ended, command })
+}
+
+impl Heard {
+    /// The engine's programs; `None` when the build failed.
+    ///
+    /// # Errors
+    /// The build succeeded and one of them is missing.
+    pub(crate) fn programs(&self) -> Result<Option<Programs>, Failure> {
+        if !self.ended.succeeded() {
+            return Ok(None);
+        }
+        let find = |name: &str| {
+            let found = self.executables.iter().find(|(target, _)| target == name).map(|(_, path)| path.clone());
+            found.ok_or_else(|| Failure::internal(format!("cargo built the workspace and named no program `{name}`")))
+        };
+        Ok(Some(Programs { engine: find("engine")?, drill: find("drill")? }))
+    }
+
+    /// The first error in the log, for a message of one sentence.
+    pub(crate) fn first_error(&self) -> &str {
+        let found = self.log.lines().find(|line| line.starts_with("error"));
+        found.unwrap_or("no line of its output says why")
+    }
 }

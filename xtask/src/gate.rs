@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use contract::exit;
 use contract::plan::Plan;
@@ -16,6 +16,7 @@ use crate::drills::{self, Inputs};
 use crate::failure::Failure;
 use crate::plan;
 use crate::policy::{self, Loaded, Refused, Wanted};
+use crate::preflight;
 use crate::process;
 use crate::progress::Progress;
 use crate::report::{self, Finished, Problem};
@@ -34,6 +35,8 @@ pub(crate) struct Run {
     pub(crate) loaded: Loaded,
     pub(crate) plans: Vec<Plan>,
     pub(crate) folder: RunFolder,
+    /// The calibrations of scenarios that have values of their own.
+    pub(crate) scenarios: Vec<(String, PathBuf)>,
     /// What went wrong beside the verdicts, so far.
     pub(crate) problems: Vec<Problem>,
     /// The gates that were judged, so far.
@@ -66,8 +69,9 @@ impl cli::Gate {
         }
         let turn = Turn::take(&space.gates_folder(), &mut progress)?;
         let folder = RunFolder::create(&space.gates_folder(), &turn, &source.commit)?;
-        let (problems, judged) = (Vec::new(), Vec::new());
-        let mut run = Run { typed: self, asked, space, source, toolchain, loaded, plans, folder, problems, judged };
+        let (scenarios, problems, judged) = (Vec::new(), Vec::new(), Vec::new());
+        let mut run =
+            Run { typed: self, asked, space, source, toolchain, loaded, plans, folder, scenarios, problems, judged };
         let ended = run.execute(&mut progress);
         run.finish(ended, &mut progress)
     }
@@ -91,52 +95,73 @@ impl Run {
     fn execute(&mut self, progress: &mut Progress) -> Result<(), Failure> {
         self.write_policy_and_plans()?;
         progress.begin("build", true);
+        let lock_before = preflight::lock_digest(&self.space.root)?;
         let built = compile::build(&self.space, !self.asked.has(PREFLIGHT), progress)?;
-        if built.programs.is_none() {
-            let text = format!("the workspace does not build: {}{}", built.ended.end, built.ended.tail_text());
+        let programs = built.programs()?;
+        if programs.is_none() {
+            let text = format!("the workspace does not build: {}: {}", built.ended.end, built.first_error());
             self.problems.push(Problem { code: exit::gate::BUILD, text });
         }
+        let mut built = Some(built);
         for plan in self.plans.clone() {
-            self.one_gate(&plan, built.programs.as_ref(), progress)?;
+            process::check_interrupted()?;
+            if let Some(by) = self.blocked_by(&plan.gate, programs.as_ref()) {
+                progress.say(&format!("{} BLOCKED by {by}", plan.gate));
+                self.judged.push(GateReport { id: plan.gate, state: State::Blocked { by }, checks: Vec::new() });
+                continue;
+            }
+            // The build is evidence of the preflight alone.
+            if let Some(built) = built.take_if(|_| plan.gate == PREFLIGHT) {
+                preflight::gather(self, &plan, built, programs.as_ref(), lock_before, progress)?;
+            }
+            if let Some(programs) = &programs {
+                self.observe(&plan, programs, progress)?;
+            }
+            self.judge_and_say(&plan.gate, progress)?;
         }
         self.seal(progress)
     }
 
-    fn write_policy_and_plans(&self) -> Result<(), Failure> {
+    fn write_policy_and_plans(&mut self) -> Result<(), Failure> {
         self.folder.write("policy/gate.json", &self.loaded.file)?;
         self.folder.write("policy/leak-allow.json", &self.loaded.leak_allow)?;
         self.folder.write("calibration.json", &self.loaded.calibration)?;
+        for name in self.loaded.policy.file.scenarios.keys() {
+            let values = self.loaded.policy.file.scenario(name).map_err(|error| Failure::usage(error.to_string()))?;
+            let values = values.to_value().map_err(|error| Failure::internal(error.to_string()))?;
+            let path = self.folder.write_json(&format!("scenarios/{name}.json"), &values)?;
+            self.scenarios.push((name.clone(), path));
+        }
         for plan in &self.plans {
             self.folder.write_json(&format!("evidence/{}/plan.json", plan.gate), plan)?;
         }
         Ok(())
     }
 
-    /// Evidence and judgement of one gate.
-    fn one_gate(&mut self, plan: &Plan, programs: Option<&Programs>, progress: &mut Progress) -> Result<(), Failure> {
-        process::check_interrupted()?;
-        if let Some(by) = self.blocked_by(programs) {
-            progress.say(&format!("{} BLOCKED by {by}", plan.gate));
-            self.judged.push(GateReport { id: plan.gate.clone(), state: State::Blocked { by }, checks: Vec::new() });
-            return Ok(());
-        }
-        if let Some(programs) = programs {
-            let (calibration, policy) =
-                (self.folder.path.join("calibration.json"), self.folder.path.join("policy/gate.json"));
-            let inputs = Inputs { program: &programs.drill, calibration: &calibration, policy: &policy };
-            self.problems.extend(drills::run(plan, &inputs, &self.folder, progress)?);
-        }
-        progress.begin(format!("{} judge", plan.gate), false);
-        let report = self.judge(&plan.gate)?;
+    /// Runs the drills of a gate.
+    fn observe(&mut self, plan: &Plan, programs: &Programs, progress: &mut Progress) -> Result<(), Failure> {
+        let inputs = Inputs {
+            program: &programs.drill,
+            calibration: &self.folder.path.join("calibration.json"),
+            policy: &self.folder.path.join("policy/gate.json"),
+            scenarios: &self.scenarios,
+        };
+        self.problems.extend(drills::run(plan, &inputs, &self.folder, progress)?);
+        Ok(())
+    }
+
+    fn judge_and_say(&mut self, id: &str, progress: &mut Progress) -> Result<(), Failure> {
+        progress.begin(format!("{id} judge"), false);
+        let report = self.judge(id)?;
         progress.end();
-        progress.say(&format!("{} {}", report.id, report.state.word()));
+        progress.say(&format!("{id} {}", report.state.word()));
         self.judged.push(report);
         Ok(())
     }
 
     /// What keeps a gate from being run: with `--fail-fast` the first one that is not PASS, and always a broken build.
-    fn blocked_by(&self, programs: Option<&Programs>) -> Option<String> {
-        if programs.is_none() {
+    fn blocked_by(&self, id: &str, programs: Option<&Programs>) -> Option<String> {
+        if programs.is_none() && id != PREFLIGHT {
             return Some("build".into());
         }
         let passed = |gate: &&GateReport| gate.state.verdict() == Some(gates::check::Verdict::Pass);
@@ -157,10 +182,7 @@ impl Run {
         let report = RunReport::from_gates(&self.loaded.policy, self.judged.clone());
         self.folder.write_json("evidence/verdict.json", &report)?;
         if self.asked.has(SEAL) {
-            progress.begin(SEAL, false);
-            let report = self.judge(SEAL)?;
-            progress.end();
-            self.judged.push(report);
+            self.judge_and_say(SEAL, progress)?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ mod failure;
 mod gate;
 mod plan;
 mod policy;
+mod preflight;
 mod process;
 mod progress;
 mod report;

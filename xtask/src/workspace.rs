@@ -27,6 +27,8 @@ pub(crate) struct Workspace {
 /// What git says; everything is empty outside a repository.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Source {
+    /// Whether there is a repository.
+    pub(crate) repository: bool,
     /// Branch name; `HEAD` when detached.
     pub(crate) branch: String,
     /// Commit id.
@@ -98,17 +100,17 @@ impl Workspace {
         let dirty = status.lines().map(str::to_owned).collect();
         if !self.git(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"], progress)?.succeeded() {
             // A repository before its first commit.
-            return Ok(Source { dirty, ..Source::default() });
+            return Ok(Source { repository: true, dirty, ..Source::default() });
         }
         let commit = self.answered(&["rev-parse", "HEAD^{commit}"], progress)?;
         let tree = self.answered(&["rev-parse", "HEAD^{tree}"], progress)?;
         let branch = self.answered(&["rev-parse", "--abbrev-ref", "HEAD"], progress)?;
         let epoch = self.answered(&["show", "--no-patch", "--format=%ct", "HEAD"], progress)?;
         let epoch = epoch.parse().map_err(|_| Failure::internal(format!("git gave `{epoch}` as a commit time")))?;
-        Ok(Source { branch, commit, tree, epoch, dirty })
+        Ok(Source { repository: true, branch, commit, tree, epoch, dirty })
     }
 
-    /// The files that git tracks, or `None` outside a repository.
+    /// The files that git tracks.
     ///
     /// # Errors
     /// Git is missing or fails.
