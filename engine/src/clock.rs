@@ -19,16 +19,16 @@ pub fn monotonic_ns() -> u64 {
     u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Milliseconds since the machine started, the same in all its processes: setting the wall clock does not move it.
+/// Nanoseconds since the machine started, the same in all its processes: setting the wall clock does not move it.
 #[must_use]
-pub fn since_boot_ms() -> u64 {
+pub fn since_boot_ns() -> u64 {
     // Linux counts suspended time in this clock; elsewhere the monotonic clock comes nearest.
     #[cfg(target_os = "linux")]
     const SINCE_BOOT: rustix::time::ClockId = rustix::time::ClockId::Boottime;
     #[cfg(not(target_os = "linux"))]
     const SINCE_BOOT: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
     let now = rustix::time::clock_gettime(SINCE_BOOT);
-    u64::try_from(now.tv_sec).unwrap_or(0) * 1000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }
 
 /// A source of wall time and of waiting. Cheap to copy.
@@ -36,19 +36,27 @@ pub fn since_boot_ms() -> u64 {
 pub struct Clock {
     /// `None`: the machine's wall clock. `Some`: tokio's clock, anchored at an epoch.
     anchor: Option<(tokio::time::Instant, UtcMillis)>,
+    /// Added to wall time, in milliseconds.
+    shift_ms: i64,
 }
 
 impl Clock {
     /// The machine's clocks.
     #[must_use]
     pub fn real() -> Self {
-        Self { anchor: None }
+        Self { anchor: None, shift_ms: 0 }
     }
 
     /// Virtual time that starts at `epoch` now. The caller's runtime must be a paused current-thread runtime.
     #[must_use]
     pub fn virtual_from(epoch: UtcMillis) -> Self {
-        Self { anchor: Some((tokio::time::Instant::now(), epoch)) }
+        Self { anchor: Some((tokio::time::Instant::now(), epoch)), shift_ms: 0 }
+    }
+
+    /// The same clock with its wall time moved, as if somebody had set the machine's clock.
+    #[must_use]
+    pub fn shifted(self, by_ms: i64) -> Self {
+        Self { shift_ms: self.shift_ms.saturating_add(by_ms), ..self }
     }
 
     /// Whether time is simulated. A virtual run may not open sockets: paused time fires socket timeouts at once.
@@ -61,11 +69,12 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> UtcMillis {
         let since = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        match self.anchor {
-            Some((start, epoch)) => UtcMillis(epoch.0.saturating_add(since(start.elapsed()))),
+        let unmoved = match self.anchor {
+            Some((start, epoch)) => epoch.0.saturating_add(since(start.elapsed())),
             // A wall clock before 1970 is a broken machine; 1970 is then as good as any answer, and no decision reads it.
-            None => UtcMillis(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, since)),
-        }
+            None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, since),
+        };
+        UtcMillis(unmoved.saturating_add_signed(self.shift_ms))
     }
 
     /// A moment on tokio's clock, for measuring durations: steps of the wall clock do not move it.

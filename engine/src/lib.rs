@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod drill;
 pub mod pipeline;
 pub mod provider;
 pub mod sabotage;

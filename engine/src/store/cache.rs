@@ -16,7 +16,7 @@ use super::atomic::{self, Durability, Observer, Step, sync_parent};
 use super::error::StoreError;
 use super::filesystem::require_local;
 use super::lock::{self, LockPolicy};
-use crate::clock::{Clock, since_boot_ms};
+use crate::clock::{Clock, since_boot_ns};
 
 mod entry;
 mod inspect;
@@ -128,6 +128,16 @@ impl Cache {
         self.clock.now().0.saturating_sub(entry.created.0)
     }
 
+    /// Where the entry of `key` lies, whether it is there or not.
+    #[must_use]
+    pub fn entry_path(&self, key: &Digest) -> PathBuf {
+        let name = key.to_string();
+        let mut path = self.folder.join(&name[..2]);
+        path.push(name);
+        path.set_extension(ENTRY);
+        path
+    }
+
     fn read(&self, key: &Digest, path: &Path) -> Result<Lookup, StoreError> {
         match fs::read(path) {
             Ok(bytes) => Ok(match entry::decode(key, bytes) {
@@ -146,7 +156,7 @@ impl Cache {
                 let quarantine = self.folder.join(QUARANTINE);
                 fs::create_dir_all(&quarantine).map_err(|e| StoreError::io("make quarantine", &quarantine, e))?;
                 let count = self.quarantined.fetch_add(1, Ordering::Relaxed);
-                let name = format!("{key}.{}-{}-{count}.{ENTRY}", since_boot_ms(), std::process::id());
+                let name = format!("{key}.{}-{}-{count}.{ENTRY}", since_boot_ns() / 1_000_000, std::process::id());
                 fs::rename(path, quarantine.join(name)).map_err(|e| StoreError::io("quarantine", path, e))?;
                 Ok(Lookup::Quarantined(damage))
             }
@@ -166,14 +176,6 @@ impl Cache {
         self.observer.at(Step::Unlock);
         guard.release()?;
         Ok(done)
-    }
-
-    fn entry_path(&self, key: &Digest) -> PathBuf {
-        let name = key.to_string();
-        let mut path = self.folder.join(&name[..2]);
-        path.push(name);
-        path.set_extension(ENTRY);
-        path
     }
 }
 

@@ -19,10 +19,10 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{Cause, LockTimeout, StoreError};
 use super::turn::Turn;
-use crate::clock::{monotonic_ns, since_boot_ms};
+use crate::clock::{monotonic_ns, since_boot_ns};
 
 /// How long to wait for a lock, and how to poll it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockPolicy {
     /// `LOCK_TIMEOUT_MS`: give up after this many milliseconds.
     pub timeout_ms: u64,
@@ -171,7 +171,7 @@ fn contend(
 
 fn timeout(path: &Path, policy: &LockPolicy, start_ns: u64, attempts: u64) -> StoreError {
     let holder = read_holder(path);
-    let held_ms = holder.as_ref().map(|holder| since_boot_ms().saturating_sub(holder.acquired_boot_ms));
+    let held_ms = holder.as_ref().map(|holder| (since_boot_ns() / 1_000_000).saturating_sub(holder.acquired_boot_ms));
     let facts = LockTimeout {
         waited_ms: (monotonic_ns() - start_ns) / 1_000_000,
         attempts,
@@ -327,7 +327,7 @@ fn facts(purpose: &str) -> Vec<u8> {
     let (host, started) = *PROCESS
         .get_or_init(|| (Digest::of(rustix::system::uname().nodename().to_bytes()), process_start().unwrap_or(0)));
     let holder = Holder {
-        acquired_boot_ms: since_boot_ms(),
+        acquired_boot_ms: since_boot_ns() / 1_000_000,
         host,
         pid: std::process::id(),
         purpose: purpose.chars().filter(|c| !c.is_control()).take(PURPOSE_CHARS_MAX).collect(),

@@ -1,0 +1,142 @@
+//! Drills: programs that exercise the real engine (real processes, real files) and write observations. They never judge.
+//!
+//! Every drill takes the plan of its gate, whose digest is stamped into each row, the resolved calibration, and the
+//! folder for its files. One file a drill.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use contract::calibration::Calibration;
+use contract::exit;
+use contract::plan::Plan;
+use contract::record::{self, Record, Stamp};
+
+use crate::store::StoreError;
+use crate::store::atomic::{self, Durability, Observer};
+
+pub mod concurrency;
+mod process;
+
+/// What every drill is given.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Common {
+    /// plan.json of the gate
+    #[arg(long, value_name = "FILE")]
+    pub plan: PathBuf,
+    /// The resolved calibration
+    #[arg(long, value_name = "FILE")]
+    pub calibration: PathBuf,
+    /// Folder for the observations
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// The calibration of a scenario that has values of its own; may be repeated
+    #[arg(long, value_name = "NAME=FILE", value_parser = named_file)]
+    pub scenario: Vec<(String, PathBuf)>,
+}
+
+fn named_file(text: &str) -> Result<(String, PathBuf), String> {
+    let (name, file) = text.split_once('=').ok_or("give NAME=FILE")?;
+    Ok((name.to_owned(), file.into()))
+}
+
+/// A drill that was set up: everything it was given, read and checked.
+#[derive(Debug)]
+pub struct Setting {
+    /// The plan of the gate.
+    pub plan: Plan,
+    /// The stamp of every row.
+    pub stamp: Stamp,
+    /// The calibration in force.
+    pub calibration: Calibration,
+    out: PathBuf,
+    scenarios: Vec<(String, Calibration)>,
+}
+
+/// Why a drill could not be done. What it observes is never an error.
+#[derive(Debug)]
+pub enum DrillError {
+    /// An argument or a file that was given is wrong.
+    Usage(String),
+    /// Something that the drill needs failed.
+    Failed(String),
+}
+
+/// The exit code of an error.
+#[must_use]
+pub fn exit_code(error: &DrillError) -> u8 {
+    match error {
+        DrillError::Usage(_) => exit::engine::USAGE,
+        DrillError::Failed(_) => exit::engine::UNAVAILABLE,
+    }
+}
+
+impl Common {
+    /// Reads and checks what was given.
+    ///
+    /// # Errors
+    /// [`DrillError::Usage`] naming the file and what is wrong with it.
+    pub fn open(&self) -> Result<Setting, DrillError> {
+        let plan = Plan::parse(&read(&self.plan)?).map_err(|reason| usage(&self.plan, &reason))?;
+        let stamp = plan.stamp().map_err(|error| usage(&self.plan, &error))?;
+        let mut scenarios = Vec::new();
+        for (name, file) in &self.scenario {
+            scenarios.push((name.clone(), calibration(file)?));
+        }
+        Ok(Setting { plan, stamp, calibration: calibration(&self.calibration)?, out: self.out.clone(), scenarios })
+    }
+}
+
+impl Setting {
+    /// Writes a file of observations whole, one canonical line a row.
+    ///
+    /// # Errors
+    /// When a row has no canonical form or the file cannot be written.
+    pub fn write_rows<T: Record>(&self, file: &str, rows: &[T]) -> Result<(), DrillError> {
+        let mut bytes = Vec::new();
+        for row in rows {
+            let line = record::to_line(&self.stamp, row);
+            bytes.extend(line.map_err(|error| DrillError::Failed(format!("row of `{file}`: {error}")))?);
+        }
+        Ok(atomic::put(&self.out.join(file), &bytes, Durability::None, &Observer::default())?)
+    }
+
+    /// The calibration of a scenario with values of its own; `None` when none was given.
+    #[must_use]
+    pub fn scenario(&self, name: &str) -> Option<&Calibration> {
+        self.scenarios.iter().find(|(known, _)| known == name).map(|(_, calibration)| calibration)
+    }
+}
+
+fn calibration(file: &Path) -> Result<Calibration, DrillError> {
+    Calibration::parse(&read(file)?).map_err(|refused| usage(file, &refused))
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, DrillError> {
+    std::fs::read(file).map_err(|error| usage(file, &error))
+}
+
+fn usage(file: &Path, reason: &impl fmt::Display) -> DrillError {
+    DrillError::Usage(format!("{}: {reason}", file.display()))
+}
+
+impl From<StoreError> for DrillError {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<std::io::Error> for DrillError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl fmt::Display for DrillError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(reason) | Self::Failed(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for DrillError {}

@@ -1,0 +1,104 @@
+//! The one place where drills start, stop and end processes: workers of their own program, and the few tools that make
+//! a fault or watch a worker. Only children started here are ever sent a signal.
+#![allow(clippy::disallowed_methods, reason = "drills start their processes here and nowhere else")]
+
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+
+/// A worker of this very program. It is killed when it is dropped without having been waited for.
+#[derive(Debug)]
+pub(super) struct Worker {
+    child: Child,
+    ended: Option<ExitStatus>,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ending {
+    /// Its exit code, when it ended by itself.
+    pub(super) exit_code: Option<u8>,
+    /// The signal that ended it.
+    pub(super) signal: Option<u8>,
+}
+
+impl Worker {
+    /// Starts `drill worker <task>`.
+    pub(super) fn start(task: &str) -> io::Result<Self> {
+        let child = worker_command(task)?.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
+        Ok(Self { child, ended: None })
+    }
+
+    /// The same, for a task whose failure is expected and written down: its message would only alarm people.
+    pub(super) fn start_quiet(task: &str) -> io::Result<Self> {
+        let mut command = worker_command(task)?;
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        Ok(Self { child, ended: None })
+    }
+
+    /// The process number.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end.
+    pub(super) fn wait(mut self) -> io::Result<Ending> {
+        let status = self.child.wait()?;
+        self.ended = Some(status);
+        Ok(ending(status))
+    }
+
+    /// Sends SIGKILL and waits for the end.
+    pub(super) fn kill(mut self) -> io::Result<Ending> {
+        self.child.kill()?;
+        self.wait()
+    }
+
+    /// Waits until it has stopped itself (SIGSTOP); `false` when it ended instead.
+    pub(super) fn wait_until_stopped(&self) -> io::Result<bool> {
+        let waited = waitpid(Some(Pid::from_child(&self.child)), WaitOptions::UNTRACED)?;
+        Ok(waited.is_some_and(|(_, status)| status.stopped()))
+    }
+
+    /// Sends SIGCONT.
+    pub(super) fn resume(&self) -> io::Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), Signal::CONT)?)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if self.ended.is_none() {
+            // On the way out with an error; a worker that has just ended by itself is as good.
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Sends a signal to this process itself, at the very point where it stands.
+pub(super) fn signal_self(signal: Signal) -> io::Result<()> {
+    Ok(kill_process(rustix::process::getpid(), signal)?)
+}
+
+/// The ways to say how a process ended.
+pub(super) fn ending(status: ExitStatus) -> Ending {
+    let small = |number: i32| u8::try_from(number).ok();
+    Ending { exit_code: status.code().and_then(small), signal: status.signal().and_then(small) }
+}
+
+/// The command `drill worker <task>` of this very program.
+pub(super) fn worker_command(task: &str) -> io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["worker", task]);
+    Ok(command)
+}
+
+/// A tool, by name: its standard error is kept for the reason when it fails.
+pub(super) fn tool(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
