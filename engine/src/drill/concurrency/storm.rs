@@ -15,7 +15,7 @@ const PAUSE_SPREAD_US: u64 = 9_000;
 pub(super) fn storm(drill: &Drill, found: &mut Found) -> Result<(), DrillError> {
     let arena = drill.arena(Phase::Storm)?;
     let mut crowd = Crowd::muster(drill, &arena, 0)?;
-    let mut next_number = crowd.writers.len() as u64;
+    let first_replacement = crowd.writers.len() as u64;
     arena.open_barrier()?;
     for kill in 0..drill.setting.calibration.concurrency_kills {
         let draw = drill.seed.derive("kill", kill).0;
@@ -28,8 +28,8 @@ pub(super) fn storm(drill: &Drill, found: &mut Found) -> Result<(), DrillError> 
         let (doing, counter) = log::doing(&events);
         found.kills.push(Kill { kill, writer: number, killed_ns, doing, counter });
         found.add_writer(&arena, number, 0, ending)?;
-        crowd.writers.push((next_number, start_writer(&arena, next_number, 0, drill.seed)?));
-        next_number += 1;
+        let replacement = first_replacement + kill;
+        crowd.writers.push((replacement, start_writer(&arena, replacement, 0, drill.seed)?));
     }
     // The last replacements still have to show that the folder works after all that.
     std::thread::sleep(Duration::from_millis(50));

@@ -14,7 +14,7 @@ use crate::clock::since_boot_ns;
 use crate::drill::DrillError;
 use crate::drill::process::Worker;
 use crate::store::atomic::{self, Durability, Observer};
-use crate::store::lock::{self, LockPolicy};
+use crate::store::lock::{self, Guard, LockPolicy};
 
 /// What a taker writes down.
 #[derive(Serialize, Deserialize)]
@@ -64,11 +64,15 @@ pub(super) fn take(lock: &Path, note: &Path, policy: &LockPolicy, zero_ns: u64, 
         Err(error) => (Taken { acquired_ns: None, error: error.word().to_owned() }, None),
     };
     write(note, &serde_json::to_vec(&taken).map_err(|error| DrillError::Failed(error.to_string()))?)?;
-    while hold {
+    match guard {
+        Some(guard) if hold => hold_until_killed(&guard),
+        Some(guard) => Ok(guard.release()?),
+        None => Ok(()),
+    }
+}
+
+fn hold_until_killed(_guard: &Guard) -> ! {
+    loop {
         std::thread::park();
     }
-    if let Some(guard) = guard {
-        guard.release()?;
-    }
-    Ok(())
 }

@@ -85,7 +85,7 @@ fn store(cache: &Cache, log: &mut Log, writer: u64, count: u64, draw: u64) -> Re
     let text = format!("{writer} {count} ").repeat(1 + usize::try_from(draw % 200).unwrap_or(0));
     log.note(&Event::Store)?;
     cache.put(&fresh_key(writer, count), &facts(), &body(&text))?;
-    if count % 4 == 0 {
+    if count.is_multiple_of(4) {
         cache.put(&hot_key((draw >> 8) % HOT_ENTRIES), &facts(), &body(&text))?;
     }
     log.note(&Event::Stored)?;
