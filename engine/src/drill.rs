@@ -1,7 +1,7 @@
 //! Drills: programs that exercise the real engine (real processes, real files) and write observations. They never judge.
 //!
-//! Every drill takes the plan of its gate, whose digest is stamped into each row, the resolved calibration, and the
-//! folder for its files. One file a drill.
+//! Every drill takes the plan of its gate, whose digest is stamped into each row, the resolved calibration, the policy of
+//! the run, and the folder for its files. One file a drill.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use contract::calibration::Calibration;
 use contract::exit;
 use contract::plan::Plan;
+use contract::policy::GatePolicy;
 use contract::record::{self, Record, Stamp};
 
 use crate::store::StoreError;
@@ -29,14 +30,9 @@ pub struct Common {
     /// Folder for the observations
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// The calibration of a scenario that has values of its own; may be repeated
-    #[arg(long, value_name = "NAME=FILE", value_parser = named_file)]
-    pub scenario: Vec<(String, PathBuf)>,
-}
-
-fn named_file(text: &str) -> Result<(String, PathBuf), String> {
-    let (name, file) = text.split_once('=').ok_or("give NAME=FILE")?;
-    Ok((name.to_owned(), file.into()))
+    /// policy/gate.json of the run: fault profiles, and scenarios with values of their own
+    #[arg(long, value_name = "FILE")]
+    pub policy: PathBuf,
 }
 
 /// A drill that was set up: everything it was given, read and checked.
@@ -48,8 +44,10 @@ pub struct Setting {
     pub stamp: Stamp,
     /// The calibration in force.
     pub calibration: Calibration,
-    out: PathBuf,
-    scenarios: Vec<(String, Calibration)>,
+    /// All the policy of the run.
+    pub policy: GatePolicy,
+    /// Folder for the observations.
+    pub out: PathBuf,
 }
 
 /// Why a drill could not be done. What it observes is never an error.
@@ -78,11 +76,10 @@ impl Common {
     pub fn open(&self) -> Result<Setting, DrillError> {
         let plan = Plan::parse(&read(&self.plan)?).map_err(|reason| usage(&self.plan, &reason))?;
         let stamp = plan.stamp().map_err(|error| usage(&self.plan, &error))?;
-        let mut scenarios = Vec::new();
-        for (name, file) in &self.scenario {
-            scenarios.push((name.clone(), calibration(file)?));
-        }
-        Ok(Setting { plan, stamp, calibration: calibration(&self.calibration)?, out: self.out.clone(), scenarios })
+        let policy = GatePolicy::parse(&read(&self.policy)?).map_err(|reason| usage(&self.policy, &reason))?;
+        let calibration =
+            Calibration::parse(&read(&self.calibration)?).map_err(|refused| usage(&self.calibration, &refused))?;
+        Ok(Setting { plan, stamp, calibration, policy, out: self.out.clone() })
     }
 }
 
@@ -100,15 +97,17 @@ impl Setting {
         Ok(atomic::put(&self.out.join(file), &bytes, Durability::None, &Observer::default())?)
     }
 
-    /// The calibration of a scenario with values of its own; `None` when none was given.
-    #[must_use]
-    pub fn scenario(&self, name: &str) -> Option<&Calibration> {
-        self.scenarios.iter().find(|(known, _)| known == name).map(|(_, calibration)| calibration)
+    /// The calibration of a scenario; `None` when the policy gives it no values of its own.
+    ///
+    /// # Errors
+    /// [`DrillError::Usage`] when these values are refused.
+    pub fn scenario(&self, name: &str) -> Result<Option<Calibration>, DrillError> {
+        if !self.policy.scenarios.contains_key(name) {
+            return Ok(None);
+        }
+        let calibration = self.policy.scenario(name);
+        calibration.map(Some).map_err(|refused| DrillError::Usage(format!("scenario `{name}`: {refused}")))
     }
-}
-
-fn calibration(file: &Path) -> Result<Calibration, DrillError> {
-    Calibration::parse(&read(file)?).map_err(|refused| usage(file, &refused))
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, DrillError> {

@@ -275,7 +275,7 @@ pub enum Found {
     Absent,
     /// Something else, or damage. Never right.
     Torn,
-    /// The operation touches no entry.
+    /// The operation touches no entry (and, for a sweep, the old one is still there).
     NotApplicable,
 }
 
@@ -320,7 +320,8 @@ pub struct StorageFault {
     pub locks_left: u64,
     /// `.tmp` files left. Must be 0.
     pub tmps_left: u64,
-    /// Exit code of the process that met the fault; absent when a signal ended it, which is never right.
+    /// Exit code of the process that met the fault: not 0, because it could not store. Absent when a signal ended it,
+    /// which is never right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<u8>,
 }

@@ -187,6 +187,8 @@ impl Place {
             return Ok(Found::NotApplicable);
         }
         Ok(match self.cache(Observer::default())?.get(&self.key)? {
+            // A sweep has nothing to do with an entry, but a broken one could still harm it.
+            Lookup::Hit(entry) if entry.payload == body(OLD) && operation == Operation::Sweep => Found::NotApplicable,
             Lookup::Hit(entry) if entry.payload == body(OLD) => Found::Old,
             Lookup::Hit(entry) if entry.payload == body(NEW) => Found::New,
             Lookup::Hit(_) | Lookup::Quarantined(_) => Found::Torn,

@@ -23,11 +23,11 @@ const LATE: u64 = 2;
 const STREAM: &str = "stopped";
 
 pub(super) fn stopped(drill: &Drill, found: &mut Found) -> Result<(), DrillError> {
-    let Some(calibration) = drill.setting.scenario(SCENARIO) else {
-        found.stopped.push(not_run(format!("no calibration was given for the scenario `{SCENARIO}`")));
+    let Some(calibration) = drill.setting.scenario(SCENARIO)? else {
+        found.stopped.push(not_run(format!("the policy has no values for the scenario `{SCENARIO}`")));
         return Ok(());
     };
-    let policy = LockPolicy::from(calibration);
+    let policy = LockPolicy::from(&calibration);
     let arena = drill.arena_with(Phase::Stopped, policy)?;
     arena.open_barrier()?;
 

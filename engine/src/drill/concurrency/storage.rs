@@ -146,7 +146,9 @@ pub(super) fn meet(fault: Fault, folder: &Path, note: &Path, policy: LockPolicy)
         _ => put_over_old(fault, folder, policy)?,
     };
     let bytes = serde_json::to_vec(&met).map_err(|error| DrillError::Failed(error.to_string()))?;
-    Ok(fs::write(note, bytes)?)
+    fs::write(note, bytes)?;
+    // A program that met such an error says so with its exit code, as the engine does.
+    if met.error.is_empty() { Ok(()) } else { Err(DrillError::Failed(met.error)) }
 }
 
 fn put_over_old(fault: Fault, folder: &Path, policy: LockPolicy) -> Result<Met, DrillError> {
