@@ -8,3 +8,4 @@ pub mod provider;
 pub mod sabotage;
 pub mod scribe;
 pub mod store;
+pub mod wire;

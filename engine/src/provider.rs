@@ -8,9 +8,14 @@ use contract::digest::Digest;
 use contract::seed::Seed;
 use serde::Serialize;
 
+pub mod anthropic;
+pub mod command;
 pub mod error;
+mod http;
 pub mod offline;
+pub mod openai;
 pub mod scripted;
+pub mod secret;
 
 pub use error::{NetworkFault, ProviderError};
 

@@ -8,9 +8,7 @@ use std::time::Duration;
 pub enum NetworkFault {
     /// Nobody listens, or the connection was reset or closed before the answer was whole.
     Closed,
-    /// The host name has no address.
-    Dns,
-    /// TLS or another part of making the connection failed.
+    /// The connection could not be made: name, route or TLS.
     Connect,
 }
 
@@ -166,8 +164,9 @@ impl fmt::Display for ProviderError {
             Self::RateLimited { .. } => f.write_str("the provider limits the rate (status 429)"),
             Self::Timeout => f.write_str("no answer in time"),
             Self::Network(NetworkFault::Closed) => f.write_str("the connection was refused, reset or closed"),
-            Self::Network(NetworkFault::Dns) => f.write_str("the host name could not be resolved"),
-            Self::Network(NetworkFault::Connect) => f.write_str("the connection could not be made"),
+            Self::Network(NetworkFault::Connect) => {
+                f.write_str("the connection could not be made (name, route or TLS)")
+            }
             Self::Server { status, .. } => write!(f, "the provider failed (status {status})"),
             Self::Auth { detail } => write!(f, "the provider refused the key: {detail}"),
             Self::BadRequest { status, detail } => {
@@ -219,7 +218,7 @@ mod tests {
         for error in [
             ProviderError::Timeout,
             ProviderError::Network(NetworkFault::Closed),
-            ProviderError::Network(NetworkFault::Dns),
+            ProviderError::Network(NetworkFault::Connect),
             ProviderError::InvalidJson { detail: String::new() },
             ProviderError::Empty,
             ProviderError::Truncated,
