@@ -15,7 +15,9 @@ use contract::record::{self, Record, Stamp};
 use crate::store::StoreError;
 use crate::store::atomic::{self, Durability, Observer};
 
+pub mod chaos;
 pub mod concurrency;
+pub mod counterpart;
 mod process;
 
 /// What every drill is given.

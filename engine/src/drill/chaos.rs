@@ -1,0 +1,3 @@
+//! `drill chaos`.
+
+pub mod wire;
