@@ -119,8 +119,7 @@ fn the_server_ends_with_whoever_started_it() {
         drop(child.stdin.take());
         assert!(child.wait().await.expect("it was started").success());
     });
-    let refused = std::process::Command::new(wire_program());
-    let refused = assert_cmd::Command::from_std(refused).args(["--script", "/dev/null"]).output().expect("it starts");
+    let refused = assert_cmd::Command::new(wire_program()).args(["--script", "/dev/null"]).output().expect("it starts");
     assert_eq!(refused.status.code(), Some(2), "an empty script is no script");
 }
 
