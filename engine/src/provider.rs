@@ -12,6 +12,7 @@ pub mod anthropic;
 pub mod command;
 pub mod error;
 mod http;
+pub mod mock;
 pub mod offline;
 pub mod openai;
 pub mod scripted;

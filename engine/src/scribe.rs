@@ -1,5 +1,6 @@
 //! The first workload: intent and plan become measured, repaired and scored prose.
 
+pub mod flow;
 pub mod generate;
 pub mod intent;
 pub mod measure;
@@ -7,6 +8,7 @@ pub mod mock_prose;
 pub mod plan;
 pub mod problem;
 pub mod prompt;
+pub mod repair;
 mod schema;
 pub mod score;
 pub mod style;

@@ -2,6 +2,8 @@
 //! defect, so that measuring and repair have something true to find.
 
 mod grammar;
+#[cfg(test)]
+mod measured;
 mod voice;
 
 use contract::draw::Draws;
@@ -112,7 +114,11 @@ fn choose_defect(ask: &MockAsk, draws: &mut Draws) -> Option<Rule> {
         (Rule::BannedWords, !ask.banned_words.is_empty()),
         (Rule::PovConformity, ask.pov != PovChoice::Mixed),
         (Rule::TenseConformity, ask.tense != TenseChoice::Mixed),
-        (Rule::DialogueRatio, ask.max_dialogue_ratio <= 0.3),
+        // Half as much again goes into tags; what is left must hold the sentences that other rules ask for.
+        (
+            Rule::DialogueRatio,
+            ask.target_words as f64 * (0.75 - 1.5 * ask.max_dialogue_ratio) >= owed_words(ask) as f64,
+        ),
         (Rule::ForbiddenCliches, !ask.forbidden_cliches.is_empty()),
     ]
     .into_iter()
@@ -128,11 +134,16 @@ fn aim(ask: &MockAsk, draws: &mut Draws) -> usize {
     draws.between(least, (ask.target_words + spread).min(ask.max_words)).max(CLOSE_LEAST)
 }
 
+/// Words that hold the sentences which other rules than the length ask for: one of 14 words for each.
+fn owed_words(ask: &MockAsk) -> usize {
+    14 * (ask.min_sensory_anchors + ACTS_LEAST) + CLOSE_MOST
+}
+
 /// A length outside the tolerance: too short where the words of sense still fit, else too long.
 fn aim_outside(ask: &MockAsk, draws: &mut Draws) -> usize {
-    let room_for_senses = 14 * ask.min_sensory_anchors + 12;
-    if ask.min_words > room_for_senses + 1 && draws.chance(0.5) {
-        draws.between(room_for_senses, ask.min_words - 1)
+    let least = owed_words(ask);
+    if ask.min_words > least && draws.chance(0.5) {
+        draws.between(least, ask.min_words - 1)
     } else {
         ask.max_words + draws.between(4, 20)
     }
@@ -150,6 +161,8 @@ struct Writer<'a> {
     paragraph: String,
     room: usize,
     sense_left: usize,
+    /// Sentences with the subject in it that are still owed: without them the point of view would stay open.
+    acts_left: usize,
     /// Dialogue words that may still be spoken; where the defect is too much dialogue, that must be.
     speech_left: usize,
     defect: Option<Rule>,
@@ -170,8 +183,13 @@ impl Deck {
     }
 }
 
-/// More words than the longest sentence has, so that what is left after one is never too few for a closing sentence.
-const ROOM_FOR_ANY: usize = 32;
+/// Sentences with the subject in it that each scene has.
+const ACTS_LEAST: usize = 2;
+
+/// Whether a sentence of so many words leaves nothing, or enough for a closing sentence.
+fn fits(words: usize, left: usize) -> bool {
+    words == left || words + CLOSE_LEAST <= left
+}
 
 impl<'a> Writer<'a> {
     fn new(ask: &'a MockAsk, grammar: &'a Grammar, voice: Voice<'a>, defect: Option<Rule>, mut draws: Draws) -> Self {
@@ -189,6 +207,7 @@ impl<'a> Writer<'a> {
             paragraph: String::new(),
             room,
             sense_left: ask.min_sensory_anchors,
+            acts_left: ACTS_LEAST,
             speech_left: 0,
             defect,
             decks,
@@ -201,37 +220,47 @@ impl<'a> Writer<'a> {
             // Well below the limit, because a line is not cut to fit.
             _ => (words as f64 * (self.ask.max_dialogue_ratio * 0.75).min(0.3)) as usize,
         };
-        let mut left = words;
-        left -= self.plant_phrase().min(left);
-        while left > ROOM_FOR_ANY {
-            left = left.saturating_sub(self.sentence());
-        }
-        // A short scene may still owe words of sense.
-        while self.sense_left > 0 && left > ROOM_FOR_ANY / 2 {
-            left -= self.narrate(0).min(left);
+        let mut left = words - self.plant_phrase().min(words);
+        // A draw that does not fit gives no words; after some of them the rest is left to closing sentences.
+        let mut misses = 0;
+        while left > CLOSE_MOST && misses < 8 {
+            let used = self.sentence(left);
+            misses = if used == 0 { misses + 1 } else { 0 };
+            left -= used;
         }
         self.close(left);
         self.end_paragraph();
         self.paragraphs
     }
 
-    /// One sentence or one spoken line; gives its words.
-    fn sentence(&mut self) -> usize {
-        let must_speak = self.defect == Some(Rule::DialogueRatio) && self.speech_left > 0;
-        if must_speak || (self.speech_left >= 9 && self.draws.chance(0.3)) {
-            return self.speak();
+    /// One sentence or one spoken line of at most `left` words; gives its words, 0 where none was written.
+    fn sentence(&mut self, left: usize) -> usize {
+        if self.defect == Some(Rule::DialogueRatio) && self.speech_left > 0 {
+            return self.speak(left);
+        }
+        let owed = self.sense_left + self.acts_left;
+        if left <= 14 * owed + CLOSE_MOST {
+            return self.narrate(usize::from(self.acts_left >= self.sense_left), left);
+        }
+        if self.speech_left >= 9 && self.draws.chance(0.3) {
+            return self.speak(left);
         }
         let turn = self.draws.below(10);
         let list = if self.sense_left > 0 && turn < 6 { 0 } else { [1, 1, 1, 1, 1, 2, 2, 2, 0, 0][turn] };
-        self.narrate(list)
+        self.narrate(list, left)
     }
 
     /// One sentence of the lists sense, action, inner.
-    fn narrate(&mut self, list: usize) -> usize {
+    fn narrate(&mut self, list: usize, left: usize) -> usize {
         let phrases = [&self.grammar.sense, &self.grammar.action, &self.grammar.inner][list];
         let sentence = self.drawn(list, phrases);
-        if list == 0 {
-            self.sense_left = self.sense_left.saturating_sub(1);
+        let words = count_words(&sentence);
+        if !fits(words, left) {
+            return 0;
+        }
+        match list {
+            0 => self.sense_left = self.sense_left.saturating_sub(1),
+            _ => self.acts_left = self.acts_left.saturating_sub(1),
         }
         self.add(&sentence)
     }
@@ -260,18 +289,18 @@ impl<'a> Writer<'a> {
         self.avoid.iter().all(|phrase| !lower.contains(phrase.as_str()))
     }
 
-    /// A spoken line as a paragraph of its own; 0 words where the line drawn is not allowed.
-    fn speak(&mut self) -> usize {
+    /// A spoken line as a paragraph of its own; 0 words where the line drawn does not fit.
+    fn speak(&mut self, left: usize) -> usize {
         let next = self.decks[3].next(self.grammar.speech.len());
         let Some(line) = self.grammar.speech.get(next) else { return 0 };
         let tag = self.draws.pick(&self.grammar.tag).cloned().unwrap_or_default();
         let spoken = self.voice.spoken(line, &tag, &mut self.draws);
         self.speech_left = self.speech_left.saturating_sub(count_words(line));
-        if !self.is_allowed(&spoken) {
+        let words = count_words(&spoken);
+        if !self.is_allowed(&spoken) || !fits(words, left) {
             return 0;
         }
         self.end_paragraph();
-        let words = count_words(&spoken);
         self.paragraphs.push(spoken);
         words
     }

@@ -12,7 +12,7 @@ use crate::scribe::problem::{Problems, Word};
 use crate::scribe::schema::{ANY, Kind, MANY, may, must};
 
 /// The schema name that a `plan.json` carries.
-pub const SCHEMA: &str = "proofhouse.plan/1";
+pub const SCHEMA: &str = "proofhouse.story-plan/1";
 
 /// The version of the plan format.
 pub const VERSION: &str = "1.0.0";

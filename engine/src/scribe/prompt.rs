@@ -9,7 +9,7 @@ use crate::scribe::intent::Intent;
 use crate::scribe::mock_prose::MockAsk;
 use crate::scribe::plan::{Beat, Scene};
 use crate::scribe::style::{Language, PovChoice, TenseChoice};
-use crate::scribe::validate::is_hidden_control;
+use crate::scribe::validate::{Story, is_hidden_control};
 
 const OPEN: &str = "<data>\n";
 const CLOSE: &str = "\n</data>";
@@ -35,7 +35,7 @@ pub struct Prompt {
 #[derive(Clone, Copy, Debug)]
 pub struct Brief<'a> {
     /// The story.
-    pub intent: &'a Intent,
+    pub story: &'a Story,
     /// The scene.
     pub scene: &'a Scene,
     /// The last two sentences of the scene before, when there is one with prose.
@@ -134,14 +134,6 @@ impl<'a> From<&'a Beat> for BeatCard<'a> {
     }
 }
 
-/// The range of words that a scene may have: floor(T·(1−tolerance)) to ceil(T·(1+tolerance)).
-#[must_use]
-pub fn word_range(target: u64, tolerance: f64) -> (u64, u64) {
-    let target = target as f64;
-    // Both are far below 2^53: a target is at most a billion.
-    ((target * (1.0 - tolerance)).floor() as u64, (target * (1.0 + tolerance)).ceil() as u64)
-}
-
 impl Prompt {
     /// Builds the prompt of a scene.
     ///
@@ -150,7 +142,7 @@ impl Prompt {
     pub fn of(brief: &Brief<'_>) -> Result<Self, serde_json::Error> {
         let limits = limits(brief);
         let max_words = limits.max_words;
-        let language = match brief.intent.intent.language {
+        let language = match brief.story.intent.intent.language {
             Language::En => "English",
             Language::Fr => "French",
         };
@@ -168,8 +160,8 @@ impl Prompt {
 }
 
 fn limits<'a>(brief: &Brief<'a>) -> Limits<'a> {
-    let constraints = &brief.intent.constraints;
-    let (min_words, max_words) = word_range(brief.scene.target_word_count, constraints.word_count_tolerance);
+    let constraints = &brief.story.intent.constraints;
+    let (min_words, max_words) = brief.story.yardstick.word_range(brief.scene.target_word_count);
     Limits {
         pov: constraints.pov,
         tense: constraints.tense,
@@ -185,7 +177,7 @@ fn limits<'a>(brief: &Brief<'a>) -> Limits<'a> {
 }
 
 fn data<'a>(brief: &Brief<'a>, limits: Limits<'a>) -> Data<'a> {
-    let Intent { intent: aim, canon, genome, .. } = brief.intent;
+    let Intent { intent: aim, canon, genome, .. } = &brief.story.intent;
     let scene = brief.scene;
     Data {
         language: aim.language,

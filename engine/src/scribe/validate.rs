@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::scribe::intent::{self, Intent};
+use crate::scribe::measure::{self, LimitsError, Yardstick};
 use crate::scribe::plan::{self, Plan};
 use crate::scribe::problem::{File, Problem, Problems, Word};
 use crate::scribe::schema::{self, Kind};
@@ -26,6 +27,8 @@ pub struct Story {
     pub plan_hash: Digest,
     /// Digest of what the user supplied, without any seed.
     pub input_digest: Digest,
+    /// The limits of the story, made ready for measuring.
+    pub yardstick: Yardstick,
     /// Places of free text that holds zero-width or bidi controls: `file#pointer`.
     pub hidden_controls: Vec<String>,
 }
@@ -79,6 +82,7 @@ impl Story {
             input_digest: canonical::digest(&[intent, plan])
                 .map_err(|error| vec![whole(File::Plan, Word::Json, error.to_string())])?,
             hidden_controls: hidden_controls(intent, plan),
+            yardstick: yardstick(&intent_typed)?,
             intent: intent_typed,
             plan: typed,
         })
@@ -113,6 +117,27 @@ fn shape_and_rules(file: File, value: &Value) -> Vec<Problem> {
 /// Cannot fail after the shape was checked, unless table and type differ: then the file is refused all the same.
 fn typed<T: DeserializeOwned>(file: File, value: &Value) -> Result<T, Vec<Problem>> {
     T::deserialize(value).map_err(|error| vec![whole(file, Word::Type, error.to_string())])
+}
+
+fn yardstick(intent: &Intent) -> Result<Yardstick, Vec<Problem>> {
+    let constraints = &intent.constraints;
+    let limits = measure::Limits {
+        language: intent.intent.language,
+        pov: constraints.pov,
+        tense: constraints.tense,
+        banned_words: constraints.banned_words.clone(),
+        forbidden_cliches: constraints.forbidden_cliches.clone(),
+        max_dialogue_ratio: constraints.max_dialogue_ratio,
+        min_sensory_anchors: constraints.min_sensory_anchors_per_scene,
+        word_count_tolerance: constraints.word_count_tolerance,
+    };
+    Yardstick::new(limits).map_err(|error| {
+        let pointer = match error {
+            LimitsError::Share { field, .. } => format!("/constraints/{field}"),
+            LimitsError::EmptyPhrase { field, index } => format!("/constraints/{field}/{index}"),
+        };
+        vec![Problem { file: File::Intent, pointer, word: Word::Empty, message: error.to_string() }]
+    })
 }
 
 fn whole(file: File, word: Word, message: String) -> Problem {

@@ -1,5 +1,7 @@
 //! Who tells a scene of mock prose, and when: turns phrases of the grammar into sentences of one person and tense.
 
+use std::cell::Cell;
+
 use contract::draw::Draws;
 
 use crate::scribe::mock_prose::grammar::{Grammar, POSSESSIVES, Phrase, Piece};
@@ -13,12 +15,14 @@ pub(super) struct Voice<'a> {
     tense: Tense,
     /// The pronoun and the name of the third person.
     third: (&'a str, &'a str),
+    /// How often the pronoun has stood for the subject.
+    pronouns: Cell<usize>,
 }
 
 impl<'a> Voice<'a> {
     pub(super) fn new(grammar: &'a Grammar, language: Language, pov: Pov, tense: Tense, draws: &mut Draws) -> Self {
         let (pronoun, name) = draws.pick(&grammar.names).map_or(("", ""), |(pronoun, name)| (pronoun, name));
-        Self { grammar, language, pov, tense, third: (pronoun, name) }
+        Self { grammar, language, pov, tense, third: (pronoun, name), pronouns: Cell::new(0) }
     }
 
     /// A sentence with a capital letter; `word` goes into the slot for a banned word.
@@ -83,8 +87,10 @@ impl<'a> Voice<'a> {
             (Language::Fr, Pov::First) => "je ",
             (Language::Fr, Pov::Second) => "tu ",
             (_, Pov::Third) => {
-                // Mostly the pronoun: a name says nothing about the point of view.
-                text.push_str(if draws.chance(0.2) { self.third.1 } else { self.third.0 });
+                // Mostly the pronoun, and always at first: a name says nothing about the point of view.
+                let by_name = self.pronouns.get() >= 2 && draws.chance(0.3);
+                text.push_str(if by_name { self.third.1 } else { self.third.0 });
+                self.pronouns.set(self.pronouns.get() + usize::from(!by_name));
                 " "
             }
         };
