@@ -178,13 +178,20 @@ fn context(bytes: &[u8], from: usize, at: usize) -> String {
     shown.chain("<masked>".chars()).collect()
 }
 
+/// Samples are written with `@` for a slash, `^` for a backslash and `#` for a percent sign, so that the sources of the
+/// lint hold no leak themselves.
+#[cfg(test)]
+fn real(sample: &str) -> String {
+    sample.replace('@', "/").replace('^', "\\").replace('#', "%")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Rules found in a text, in order. Paths are written with `@` for the separator, so that this file holds none.
-    fn rules(path: &str, text: &str) -> Vec<Rule> {
-        let text = text.replace('@', "/");
+    /// Rules found in a sample, in order.
+    fn rules(path: &str, sample: &str) -> Vec<Rule> {
+        let text = real(sample);
         scan(path, text.as_bytes(), &Literals::none()).into_iter().map(|finding| finding.rule).collect()
     }
 
@@ -202,12 +209,12 @@ mod tests {
             ("\u{201c}@home@bob\u{201d}", Rule::L1),
             ("@home@\u{e9}mile", Rule::L1),
             ("https:@@a.example@x,@home@bob", Rule::L1),
-            ("C:\\x", Rule::L2),
+            ("C:^x", Rule::L2),
             ("in d:@work", Rule::L2),
-            ("\"C:\\\\new\"", Rule::L2),
-            ("\\\\server\\share", Rule::L3),
-            ("\"\\\\\\\\server\\\\share\"", Rule::L3),
-            ("\\\\?\\C", Rule::L3),
+            ("\"C:^^new\"", Rule::L2),
+            ("^^server^share", Rule::L3),
+            ("\"^^^^server^^share\"", Rule::L3),
+            ("^^?^C", Rule::L3),
             ("file:@@@etc@x", Rule::L4),
             ("FILE:@x", Rule::L4),
         ] {
@@ -221,14 +228,14 @@ mod tests {
             "and@or, a@b, 3@4, 2026@11@20, 50@50 @ 2",
             "text@data@x and .@tmp@x and ..@var@y and ~@work@z and $HOME@build@x",
             "<workspace>@build@x <tmp>@data@y <masked>",
-            "{root}@data@x ${X}@opt@y #@data@0 *@build@out",
+            "{root}@data@x ${X}@opt@y *@build@out",
             "GET @healthz, @etc@hosts, @usr@bin@env, @homes@x, @tmp, @home@, @home@<user>, @home@...",
-            "he said: no. a:b c: d e:\\n f:\\t\" x:\\",
+            "he said: no. a:b c: d e:^n f:^t\" x:^",
             "the secret: kindness. password = asked for; token=short; secret=plainwordonly",
             "\\n\\t \\\\n\\\\t \\d+\\w \\u00e9\\u00e8 \\\\u00e9\\\\u00e8",
             "profile:@x file: @usr file:@@@ file:name",
             "eyJ eyJhbGciOiJIUzI1NiJ9 ghp_ xoxb- AKIA AKIA1234567890ABCDEFG github_pat_",
-            "100%2 50%of %zz %2",
+            "100#2 50#of #zz #2",
         ] {
             assert_eq!(rules("notes.txt", text), [], "{text}");
         }
@@ -241,7 +248,7 @@ mod tests {
             "see <http:@@h:8080@data@x?next=@home@bob>.",
             "git+ssh:@@host@srv@git@repo",
             "https:@@x.example@?d=C:@a",
-            "https:@@x.example@?p=%2Fhome%2Fbob",
+            "https:@@x.example@?p=#2Fhome#2Fbob",
         ] {
             assert_eq!(rules("notes.txt", text), [], "{text}");
             assert_eq!(rules("rows.jsonl", &format!("{{\"url\":\"{text}\"}}")), [], "{text}");
@@ -260,14 +267,14 @@ mod tests {
     #[test]
     fn a45_json_is_scanned_after_decoding() {
         assert_eq!(rules("r.jsonl", r#"{"note":"e:\n"}"#), []);
-        assert_eq!(rules("r.jsonl", r#"{"note":"e:\nfoo"}"#), []);
-        assert_eq!(rules("r.jsonl", r#"{"note":"C:\\x"}"#), [Rule::L2]);
-        assert_eq!(rules("r.jsonl", r#"{"note":"C:\\n"}"#), [Rule::L2]);
-        assert_eq!(rules("r.jsonl", r#"{"note":"\\\\server\\share"}"#), [Rule::L3]);
-        assert_eq!(rules("r.jsonl", r#"{"note":"\/home\/bob"}"#), [Rule::L1]);
-        assert_eq!(rules("r.jsonl", r#"{"note":"\u002fhome\u002Fbob"}"#), [Rule::L1]);
-        assert_eq!(rules("r.json", r#"{"note":"{\"p\":\"C:\\\\x\"}"}"#), [Rule::L2], "JSON inside JSON");
-        assert_eq!(rules("tool.log", r#"{"note":"\/home\/bob"}"#), [Rule::L1], "JSON under another name");
+        assert_eq!(rules("r.jsonl", r#"{"note":"e:^nfoo"}"#), []);
+        assert_eq!(rules("r.jsonl", r#"{"note":"C:^^x"}"#), [Rule::L2]);
+        assert_eq!(rules("r.jsonl", r#"{"note":"C:^^n"}"#), [Rule::L2]);
+        assert_eq!(rules("r.jsonl", r#"{"note":"^^^^server^^share"}"#), [Rule::L3]);
+        assert_eq!(rules("r.jsonl", r#"{"note":"^@home^@bob"}"#), [Rule::L1]);
+        assert_eq!(rules("r.jsonl", r#"{"note":"^u002fhome^u002Fbob"}"#), [Rule::L1]);
+        assert_eq!(rules("r.json", r#"{"note":"{^"p^":^"C:^^^^x^"}"}"#), [Rule::L2], "JSON inside JSON");
+        assert_eq!(rules("tool.log", r#"{"note":"^@home^@bob"}"#), [Rule::L1], "JSON under another name");
     }
 
     #[test]
@@ -324,16 +331,16 @@ mod tests {
                 assert_eq!((found[0].rule, found[0].offset), (Rule::L7, (2 + odd + 6 + usize::from(!little)) as u64));
             }
         }
-        assert_eq!(rules("a.txt", "p=%2Fhome%2fbob"), [Rule::L7]);
-        assert_eq!(rules("a.txt", "file%3A%2F%2F%2Fx"), [Rule::L7]);
-        assert_eq!(rules("a.txt", "C%3A%5Cx"), [Rule::L7]);
-        assert_eq!(rules("a.json", r#"{"p":"\u0025252Fhome%2Fbob"}"#), [], "one level of percent signs is decoded");
+        assert_eq!(rules("a.txt", "p=#2Fhome#2fbob"), [Rule::L7]);
+        assert_eq!(rules("a.txt", "file#3A#2F#2F#2Fx"), [Rule::L7]);
+        assert_eq!(rules("a.txt", "C#3A#5Cx"), [Rule::L7]);
+        assert_eq!(rules("a.json", r#"{"p":"^u0025252Fhome#2Fbob"}"#), [], "one level of percent signs is decoded");
         assert_eq!(rules("a.txt", "@home@bob 5%20x"), [Rule::L1], "an unchanged match is not found twice");
     }
 
     #[test]
     fn contexts_never_hold_a_match() {
-        let text = "@home@bob:@home@ann,C:\\secret,@tmp@zed\u{7}".replace('@', "/");
+        let text = real("@home@bob:@home@ann,C:^secret,@tmp@zed\u{7}");
         let found = scan("a.txt", text.as_bytes(), &Literals::none());
         assert_eq!(found.len(), 4);
         for finding in found {
@@ -363,7 +370,7 @@ mod tests {
             "-----BEGIN ",
         ] {
             let text = piece.repeat((1 << 20) / piece.len());
-            let found = scan("a.txt", text.as_bytes(), &Literals::new(["aaaa"], ["/home/bob"]));
+            let found = scan("a.txt", text.as_bytes(), &Literals::new(["aaaa"], [real("@home@bob").as_str()]));
             assert!(found.len() <= text.len());
         }
     }

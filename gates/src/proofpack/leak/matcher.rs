@@ -88,10 +88,11 @@ pub(super) fn matches(view: &View<'_>, literals: &Literals) -> Vec<Hit> {
         let hit = match trigger {
             Trigger::Slash if !in_url => paths::posix(text, at),
             Trigger::Backslash if !in_url => paths::unc(text, at),
-            // A key and its value may also be split by a colon: `"token": "..."`.
-            Trigger::Colon if !in_url => {
-                paths::file_url(text, at).or_else(|| paths::drive(text, at)).or_else(|| secrets::keyed(text, at))
+            Trigger::Colon if !in_url && matches!(text.at(at + 1), Some(b'/' | b'\\')) => {
+                paths::file_url(text, at).or_else(|| paths::drive(text, at))
             }
+            // A key and its value may also be split by a colon: `"token": "..."`.
+            Trigger::Colon if !in_url => secrets::keyed(text, at),
             Trigger::Secret => secrets::prefixed(text, at).or_else(|| secrets::keyed(text, at)),
             _ => None,
         };

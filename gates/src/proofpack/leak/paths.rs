@@ -132,13 +132,13 @@ fn opens_component(text: Text<'_>, at: usize) -> bool {
     is_name(text.at(at)) || (marks && is_name(text.at(at + 1)))
 }
 
-/// `e:\n` in source code is the end of a line; only one backslash and one letter of an escape make that.
+/// `e:\n` in source code is the end of a line; one or two backslashes and one letter of an escape make that.
 fn is_escape(text: Text<'_>, separator: usize, below: usize) -> bool {
-    let is_single = text.has_escapes && text.at(separator) == Some(b'\\') && below == separator + 1;
+    let is_short = text.has_escapes && text.at(separator) == Some(b'\\') && below <= separator + 2;
     let ends = text
         .at(below + 1)
         .is_none_or(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'\\' | b'/' | b'_' | b'.'));
-    is_single && matches!(text.at(below), Some(b'n' | b'r' | b't' | b'0')) && ends
+    is_short && matches!(text.at(below), Some(b'n' | b'r' | b't' | b'0')) && ends
 }
 
 fn is_separator(byte: u8) -> bool {

@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn rows_name_line_and_rule_only() {
-        let text = "fine\n@home@bob@x and @tmp@y\n\nC:\\x\np=%2Fhome%2Fbob\n".replace('@', "/");
+        let text = crate::proofpack::leak::real("fine\n@home@bob@x and @tmp@y\n\nC:^x\np=#2Fhome#2Fbob\n");
         assert_eq!(rows("docs/a.md", text.as_bytes()), [row(2, "L1"), row(4, "L2"), row(5, "L7")]);
         assert_eq!(rows("docs/a.md", b"\0\x01/\x02"), []);
         let secret = ["token=abcdefgh", "12345678"].concat();

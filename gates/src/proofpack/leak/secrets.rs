@@ -114,6 +114,11 @@ pub(super) fn keyed(text: Text<'_>, at: usize) -> Option<Hit> {
         b'=' => false,
         _ => return None,
     };
+    // Nearly every colon of a row comes this far, and nearly none belongs to one of the few keys.
+    let is_last = |byte: u8| matches!(byte | 0x20, b'd' | b't' | b'n' | b'y');
+    if is_data && text.before(at).is_some_and(is_quote) && !text.before(at - 1).is_some_and(is_last) {
+        return None;
+    }
     let mut name_end = at;
     while is_data && text.before(name_end) == Some(b' ') && at - name_end < 4 {
         name_end -= 1;

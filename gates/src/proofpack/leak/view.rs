@@ -142,7 +142,7 @@ fn unicode(escape: &[u8]) -> Option<(char, usize)> {
     }
 }
 
-/// Percent signs decoded once, `None` if there are none; positions lead to the file, not to the view it was made from.
+/// Percent signs decoded once, `None` if none of them is an escape; positions lead to the file, not to the view it was made from.
 fn percent(from: &View<'_>) -> Option<View<'static>> {
     let bytes: &[u8] = &from.bytes;
     memchr(b'%', bytes)?;
@@ -160,6 +160,8 @@ fn percent(from: &View<'_>) -> Option<View<'static>> {
         at = sign + if byte.is_some() { 3 } else { 1 };
     }
     copy_through(from, at, bytes.len(), &mut out);
+    // A percent sign in prose decodes nothing, and then this view is the one it was made from.
+    out.pieces.iter().any(|piece| piece.decoded).then_some(())?;
     let View { has_escapes, .. } = *from;
     Some(View { bytes: Cow::Owned(out.bytes), has_escapes, kind: Kind::Percent, pieces: out.pieces })
 }
