@@ -3,7 +3,10 @@
 
 #[cfg(test)]
 mod accuracy;
+#[cfg(test)]
+mod behaviour;
 mod dialogue;
+mod judge;
 mod lexicon;
 mod phrases;
 mod pov;
@@ -16,11 +19,8 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::style::{Language, Pov, PovChoice, Tense, TenseChoice};
 use phrases::Phrases;
-use rules::{Amount, Rule, Violation};
+use rules::Violation;
 pub use text::paragraphs;
-
-/// Narration up to this many words may leave its person and its tense open.
-const UNDETERMINED_WORDS_MAX: usize = 50;
 
 /// The constraints of a story that one scene can be measured for.
 #[derive(Clone, Debug, PartialEq)]
@@ -143,7 +143,7 @@ impl Yardstick {
         (narrow(target * (ONE - tolerance) / ONE), narrow((target * (ONE + tolerance)).div_ceil(ONE)))
     }
 
-    /// Measures a scene. Prose without a word is a missing scene, and breaks that rule alone here: scoring knows its price.
+    /// Measures a scene. Prose without a word is a missing scene, and breaks every HARD rule (SCR-11).
     #[must_use]
     pub fn measure<S: AsRef<str>>(&self, scene_id: &str, paragraphs: &[S], target_word_count: u64) -> SceneMeasure {
         let language = self.limits.language;
@@ -162,8 +162,14 @@ impl Yardstick {
             cliche_hits: self.cliches.hits(&reading.parts),
             violations: Vec::new(),
         };
-        let narrated = reading.words - reading.spoken_words;
-        measure.violations = self.violations(&measure, narrated, scene_id, target_word_count);
+        measure.violations = judge::violations(&judge::Case {
+            limits: &self.limits,
+            found: &measure,
+            narrated: (reading.words - reading.spoken_words) as u64,
+            scene_id,
+            target: target_word_count,
+            range: self.word_range(target_word_count),
+        });
         measure
     }
 
@@ -171,68 +177,6 @@ impl Yardstick {
     #[must_use]
     pub fn missing(&self, scene_id: &str, target_word_count: u64) -> SceneMeasure {
         self.measure::<&str>(scene_id, &[], target_word_count)
-    }
-
-    fn violations(&self, found: &SceneMeasure, narrated: usize, scene_id: &str, target: u64) -> Vec<Violation> {
-        let limits = &self.limits;
-        let of =
-            |rule, message: String, value, threshold| Violation::of_scene(scene_id, rule, message, value, threshold);
-        if found.word_count == 0 {
-            let message = "the scene has no prose".to_owned();
-            return vec![of(Rule::MissingScene, message, Amount::Count(0), Amount::Count(1))];
-        }
-        let mut broken = Vec::new();
-        let words = found.word_count;
-        let (least, most) = self.word_range(target);
-        if words < least || words > most {
-            let (size, way) = if words < least { ("short", "fewer than") } else { ("long", "more than") };
-            let limit = if words < least { least } else { most };
-            let message = format!("too {size}: {words} words are {way} {limit} (target {target})");
-            broken.push(of(Rule::WordCountRange, message, Amount::Count(words), Amount::Count(limit)));
-        }
-        for (rule, name, hits) in [
-            (Rule::BannedWords, "banned words", &found.banned_word_hits),
-            (Rule::ForbiddenCliches, "forbidden clichés", &found.cliche_hits),
-        ] {
-            if !hits.is_empty() {
-                let message = format!("{name} occur: {}", hits.join(", "));
-                broken.push(of(rule, message, Amount::Count(hits.len() as u64), Amount::Count(0)));
-            }
-        }
-        let open = narrated > UNDETERMINED_WORDS_MAX;
-        // What was asked to be mixed leads nowhere by intention, and is not reproached with it.
-        let mut style = |conformity, undetermined, what: &str, name: Option<&str>, accepted: bool, wanted: &str| {
-            let wanted_amount = Amount::Text(wanted.to_owned());
-            match name {
-                Some(name) if !accepted => {
-                    let message = format!("the {what} of the narration is {name}, not {wanted}");
-                    broken.push(of(conformity, message, Amount::Text(name.to_owned()), wanted_amount));
-                }
-                None if open && wanted != "mixed" => {
-                    let message = format!("the {what} of {narrated} words of narration could not be determined");
-                    broken.push(of(undetermined, message, Amount::Text("undetermined".to_owned()), wanted_amount));
-                }
-                _ => {}
-            }
-        };
-        let (pov, tense) = (found.pov_detected, found.tense_detected);
-        let accepted = pov.is_some_and(|pov| limits.pov.accepts(pov));
-        let name = pov.map(Pov::name);
-        style(Rule::PovConformity, Rule::PovUndetermined, "point of view", name, accepted, limits.pov.name());
-        let accepted = tense.is_some_and(|tense| limits.tense.accepts(tense));
-        let name = tense.map(Tense::name);
-        style(Rule::TenseConformity, Rule::TenseUndetermined, "tense", name, accepted, limits.tense.name());
-        let (anchors, fewest) = (found.sensory_anchor_count, limits.min_sensory_anchors);
-        if anchors < fewest {
-            let message = format!("{anchors} sensory words are fewer than {fewest}");
-            broken.push(of(Rule::SensoryAnchors, message, Amount::Count(anchors), Amount::Count(fewest)));
-        }
-        let (ratio, highest) = (found.dialogue_ratio, limits.max_dialogue_ratio);
-        if ratio > highest {
-            let message = format!("dialogue is {ratio:.3} of the words, above {highest}");
-            broken.push(of(Rule::DialogueRatio, message, Amount::Ratio(ratio), Amount::Ratio(highest)));
-        }
-        broken
     }
 }
 

@@ -1,12 +1,13 @@
 //! What a story is worth: two scores in [0, 1] and two verdicts, from the violations of its scenes.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use serde::{Deserialize, Serialize};
 
 use super::measure::rules::{Rule, Severity, Violation};
 
-/// Violations that a scene is taken to be able to commit, and what a scene without prose costs.
+/// HARD rules that one scene can break. A scene without prose breaks them all (SCR-11).
 const WEIGHT_PER_SCENE: usize = 5;
 
 /// The score of a story. Monotone: one violation more never raises a score and never turns a verdict to true.
@@ -34,17 +35,24 @@ pub struct Score {
 /// Scores the violations of a story of which `planned` scenes were asked for.
 #[must_use]
 pub fn score<'a>(planned: NonZeroUsize, violations: impl IntoIterator<Item = &'a Violation>) -> Score {
-    let (mut hard, mut soft, mut hard_weight) = (0_usize, 0_usize, 0_usize);
+    let (mut soft, mut hard) = (0_usize, 0_usize);
+    // Per scene (none: the story), the HARD violations and whether one of them is that there is no prose.
+    let mut scenes: BTreeMap<Option<&str>, (usize, bool)> = BTreeMap::new();
     for violation in violations {
         // The severity is the rule's: a forged field of a record cannot make a breach cheaper.
         match violation.rule.severity() {
             Severity::Hard => {
                 hard += 1;
-                hard_weight += if violation.rule == Rule::MissingScene { WEIGHT_PER_SCENE } else { 1 };
+                let scene = scenes.entry(violation.scene_id.as_deref()).or_default();
+                scene.0 += 1;
+                scene.1 |= violation.rule == Rule::MissingScene;
             }
             Severity::Soft => soft += 1,
         }
     }
+    // A missing scene costs the whole scene, whether its record names one broken rule or all of them.
+    let weight = |&(count, missing): &(usize, bool)| if missing { count.max(WEIGHT_PER_SCENE) } else { count };
+    let hard_weight = scenes.values().map(weight).sum();
     let share = |weight: usize| {
         let most = planned.get().saturating_mul(WEIGHT_PER_SCENE);
         (1.0 - weight as f64 / most as f64).max(0.0)
@@ -87,8 +95,11 @@ mod tests {
         let story = score(scenes(4), &[broken(Rule::MissingScene)]);
         assert_eq!(story.hard_score, 0.75);
         assert_eq!(story.constraint_satisfaction, story.hard_score);
-        assert_eq!(story.hard_violations, 1);
         assert!(!story.hard_pass);
+        let all =
+            [Rule::MissingScene, Rule::WordCountRange, Rule::BannedWords, Rule::PovConformity, Rule::TenseConformity];
+        let story = score(scenes(4), &all.map(broken));
+        assert_eq!((story.hard_score, story.hard_violations), (0.75, 5));
     }
 
     #[test]

@@ -15,6 +15,10 @@ const STRONG: u32 = 2;
 /// A form that is a finite verb in most such places.
 const WEAK: u32 = 1;
 
+/// The most words looked over between a verb and its subject or participle. Grammar needs fewer; a text of a million
+/// adverbs must not be read a million times.
+const BETWEEN_MAX: usize = 8;
+
 /// What a sentence has shown before the word in question: coordinated verbs share their tense.
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {

@@ -1,6 +1,6 @@
 //! English: auxiliaries, irregular pasts, `-ed` and `-s` after a subject.
 
-use super::{Evidence, STRONG, Seen, WEAK, is_noun_like};
+use super::{BETWEEN_MAX, Evidence, STRONG, Seen, WEAK, is_noun_like};
 use crate::scribe::measure::lexicon::Mark;
 use crate::scribe::measure::text::{Gap, Part};
 use crate::scribe::style::Tense::{Past, Present};
@@ -53,7 +53,7 @@ struct Before<'p, 't> {
 impl<'p, 't> Before<'p, 't> {
     fn of(narration: &'p [Part<'t>], at: usize) -> Self {
         let (mut place, mut gap) = (at, narration[at].gap);
-        while place > 0 && gap < Gap::Stop {
+        while place > at.saturating_sub(BETWEEN_MAX) && gap < Gap::Stop {
             place -= 1;
             let part = &narration[place];
             if gap == Gap::Mark || !is_adverb(part) {

@@ -1,6 +1,6 @@
 //! French: imparfait, passé simple and passé composé against présent.
 
-use super::{Evidence, STRONG, Seen, WEAK, is_noun_like, neighbour};
+use super::{BETWEEN_MAX, Evidence, STRONG, Seen, WEAK, is_noun_like, neighbour};
 use crate::scribe::measure::lexicon::Mark;
 use crate::scribe::measure::text::{Gap, Part};
 use crate::scribe::style::Tense::{Past, Present};
@@ -47,7 +47,9 @@ impl<'p, 't> Before<'p, 't> {
     fn of(narration: &'p [Part<'t>], at: usize) -> Self {
         let (mut place, mut verbal) = (at, false);
         let mut subject = None;
-        while let Some(part) = neighbour(narration, place) {
+        while at - place < BETWEEN_MAX
+            && let Some(part) = neighbour(narration, place)
+        {
             place -= 1;
             subject = Some(part);
             verbal |= part.marks.has(Mark::VerbClitic);
@@ -98,7 +100,8 @@ fn auxiliary(narration: &[Part<'_>], at: usize, before: &Before<'_, '_>) -> Evid
     let skipped = |part: &&Part<'_>| {
         part.gap <= Gap::Hyphen && (part.marks.any(&[Mark::Adverb, Mark::Subject]) || part.text == "t")
     };
-    let next = narration[at + 1..].iter().find(|part| !skipped(part)).filter(|part| part.gap <= Gap::Hyphen);
+    let next =
+        narration[at + 1..].iter().take(BETWEEN_MAX).find(|part| !skipped(part)).filter(|part| part.gap <= Gap::Hyphen);
     let reflexive = before
         .nearest
         .is_some_and(|near| matches!(near.text, "me" | "m'" | "te" | "t'" | "se" | "s'" | "nous" | "vous"))
