@@ -96,7 +96,33 @@ impl Setting {
             let line = record::to_line(&self.stamp, row);
             bytes.extend(line.map_err(|error| DrillError::Failed(format!("row of `{file}`: {error}")))?);
         }
-        Ok(atomic::put(&self.out.join(file), &bytes, Durability::None, &Observer::default())?)
+        self.write_bytes(file, &bytes)
+    }
+
+    /// Writes a file with one record, laid out for people.
+    ///
+    /// # Errors
+    /// As [`Setting::write_rows`].
+    pub fn write_file<T: Record>(&self, file: &str, record: &T) -> Result<(), DrillError> {
+        let bytes = record::to_file(&self.stamp, record);
+        self.write_bytes(file, &bytes.map_err(|error| DrillError::Failed(format!("`{file}`: {error}")))?)
+    }
+
+    /// Writes the calibration that a part of the drill was given.
+    ///
+    /// # Errors
+    /// As [`Setting::write_rows`].
+    pub fn write_calibration(&self, file: &str, calibration: &Calibration) -> Result<(), DrillError> {
+        let bytes = calibration.to_value().and_then(|value| contract::canonical::to_pretty(&value));
+        self.write_bytes(file, &bytes.map_err(|error| DrillError::Failed(format!("`{file}`: {error}")))?)
+    }
+
+    /// Writes a file whole; its folder is made.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_bytes(&self, file: &str, bytes: &[u8]) -> Result<(), DrillError> {
+        Ok(atomic::put(&self.out.join(file), bytes, Durability::None, &Observer::default())?)
     }
 
     /// The calibration of a scenario; `None` when the policy gives it no values of its own.

@@ -45,7 +45,7 @@ pub trait Provider: Send + Sync {
 pub struct Identity {
     /// Name of the provider: `mock`, `openai`, `anthropic`, `command`, `offline`.
     pub provider: &'static str,
-    /// Where it answers: base URL without user info, program of a command, empty for the mock.
+    /// Where it answers: base URL without user info, program of a command, defect rate of the mock.
     pub endpoint: String,
     /// Version of the protocol, empty where it has none.
     pub api_version: &'static str,

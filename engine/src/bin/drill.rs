@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use engine::drill::{self, concurrency};
+use engine::drill::{self, chaos, concurrency};
 
 #[derive(Parser)]
 #[command(name = "drill", version, about = "Exercise the engine and write down what happened")]
@@ -18,6 +18,8 @@ struct Cli {
 enum Drill {
     /// Many processes on one shared folder: locks, kills, crash points, storage faults
     Concurrency(concurrency::Args),
+    /// Storms of calls under every fault profile, and calls over real HTTP
+    Chaos(chaos::Args),
     /// One process of a drill; started by drills only
     #[command(hide = true)]
     Worker(concurrency::WorkerArgs),
@@ -26,6 +28,7 @@ enum Drill {
 fn main() -> ExitCode {
     let done = match Cli::parse().drill {
         Drill::Concurrency(args) => args.run(),
+        Drill::Chaos(args) => args.run(),
         Drill::Worker(args) => return args.run(),
     };
     match done {

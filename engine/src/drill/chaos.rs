@@ -1,3 +1,58 @@
-//! `drill chaos`.
+//! `drill chaos`: storms of calls under every fault profile, at several seeds and concurrencies, and calls over real HTTP
+//! against a server process. The rows are described in [`contract::record::chaos`].
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use contract::record::chaos::WireCase;
+
+use super::{Common, DrillError};
+
+pub mod storm;
 pub mod wire;
+
+/// `drill chaos`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// The `wire` program; beside this one where none is given
+    #[arg(long, value_name = "FILE")]
+    wire: Option<PathBuf>,
+}
+
+impl Args {
+    /// Runs all parts and writes their files.
+    ///
+    /// # Errors
+    /// When what was given is wrong, or a process or file that the drill itself needs fails.
+    pub fn run(self) -> Result<(), DrillError> {
+        let setting = self.common.open()?;
+        storm::storms(&setting)?;
+        let program = match self.wire {
+            Some(program) => program,
+            None => beside("wire")?,
+        };
+        let calibration = setting.scenario("wire")?.unwrap_or_else(|| setting.calibration.clone());
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let made = runtime.block_on(wire::cases(&program, &Arc::new(calibration)));
+        let made = made.map_err(DrillError::Failed)?;
+        for case in &made {
+            let folder = format!("wire-journal/{}", case.case.case);
+            setting.write_rows(&format!("{folder}/attempts.jsonl"), &case.attempts)?;
+            let lines: String = case.arrived.iter().map(|line| format!("{line}\n")).collect();
+            setting.write_bytes(&format!("{folder}/arrived.jsonl"), lines.as_bytes())?;
+        }
+        let rows: Vec<WireCase> = made.into_iter().map(|made| made.case).collect();
+        setting.write_rows("wire.jsonl", &rows)
+    }
+}
+
+/// A program that was built beside this one.
+///
+/// # Errors
+/// When this program does not know where it lies.
+pub(super) fn beside(name: &str) -> Result<PathBuf, DrillError> {
+    let own = std::env::current_exe()?;
+    Ok(own.parent().unwrap_or(Path::new(".")).join(name))
+}

@@ -24,7 +24,9 @@ impl Mock {
     /// A mock that breaks a rule with this probability, from 0 to 1.
     #[must_use]
     pub fn new(defect_rate: f64) -> Self {
-        let identity = Identity { provider: "mock", endpoint: String::new(), api_version: "" };
+        // The rate shapes what is written, so it belongs to who writes it (HRD-22).
+        let endpoint = format!("defect-rate={defect_rate}");
+        let identity = Identity { provider: "mock", endpoint, api_version: "" };
         Self { identity, defect_rate, planted: Mutex::default() }
     }
 

@@ -85,11 +85,12 @@ impl Record for ChaosLog {
     const SCHEMA: &'static str = "proofhouse.chaos-log/1";
 }
 
-/// One storm of calls under a fault profile: `<profile>/<seed>/c<concurrency>/run-report.json`, beside `chaos-log.json`,
-/// `attempts.jsonl`, `run-cost.json` and the `calibration.json` that bounded it.
+/// One storm of calls under a fault profile: `<profile>/<seed>/<part>/run-report.json`, beside `chaos-log.json`,
+/// `attempts.jsonl` and the `calibration.json` that bounded it. `<seed>` is the 16 hex digits; `<part>` is `c1`, `c2` or
+/// `c8` (by concurrency, purpose `rate`) or `bounds` (purpose `bounds`).
 ///
-/// Decisions of one (profile, seed) are the same at each concurrency, for every (call, attempt) that happened at both;
-/// rates are counted over `c1` alone, where each decision stands once. The folder `<seed>` is the 16 hex digits.
+/// Decisions of one (profile, seed) are the same in each part, for every (call, attempt) that happened in both; `c2` and
+/// `c8` make the first calls of `c1` only. Rates are counted over `c1` alone, where each decision stands once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Storm {
     /// Name of the profile.
@@ -100,7 +101,7 @@ pub struct Storm {
     pub index: u64,
     /// `Seed::derive(master, gate, index)`.
     pub seed: crate::seed::Seed,
-    /// Calls under way at once, and `RATE_LIMIT_CONCURRENCY` of its calibration.
+    /// Calls under way at once.
     pub concurrency: u64,
     /// Calls that were asked for, 0..calls.
     pub calls: u64,
