@@ -11,11 +11,11 @@ mod lexicon;
 mod phrases;
 mod pov;
 pub mod rules;
+mod segment;
 mod tense;
 mod text;
 
 use serde::{Deserialize, Serialize};
-use unicode_segmentation::UnicodeSegmentation;
 
 use super::style::{Language, Pov, PovChoice, Tense, TenseChoice};
 use phrases::Phrases;
@@ -153,7 +153,7 @@ impl Yardstick {
         let senses = reading.parts.iter().filter(|part| part.marks.any(&lexicon::SENSES));
         let mut measure = SceneMeasure {
             word_count: reading.words as u64,
-            sentence_count: folded.cased.unicode_sentences().count() as u64,
+            sentence_count: segment::sentences(&folded.cased) as u64,
             pov_detected: pov::detect(&narration, language),
             tense_detected: tense::detect(&narration, language),
             sensory_anchor_count: senses.count() as u64,

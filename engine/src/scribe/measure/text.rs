@@ -4,10 +4,10 @@
 //! composed and decomposed accents, curly and straight apostrophes, capitals, invisible characters inside a word.
 
 use unicode_normalization::UnicodeNormalization;
-use unicode_segmentation::UnicodeSegmentation;
 
 use super::dialogue::Speech;
 use super::lexicon::{Marks, marks};
+use super::segment;
 use crate::scribe::style::Language;
 
 /// Prose in the form that is compared: NFC, apostrophes and straight quotes folded, no invisible characters.
@@ -85,19 +85,14 @@ pub(super) fn read(lower: &str, language: Language) -> Reading<'_> {
     let mut reading = Reading { parts: Vec::with_capacity(lower.len() / 5), words: 0, spoken_words: 0 };
     let mut speech = Speech::default();
     let mut gap = Gap::Stop;
-    for (start, segment) in lower.split_word_bound_indices() {
+    segment::words(lower, |start, segment| {
         if segment.chars().any(char::is_alphanumeric) {
             speech.word();
             reading.words += 1;
             reading.spoken_words += usize::from(speech.is_open());
             split(segment, language, |text| {
-                reading.parts.push(Part {
-                    text,
-                    gap,
-                    spoken: speech.is_open(),
-                    after_speech: false,
-                    marks: marks(text, language),
-                });
+                let spoken = speech.is_open();
+                reading.parts.push(Part { text, gap, spoken, after_speech: false, marks: marks(text, language) });
                 gap = Gap::Space;
             });
         } else {
@@ -106,7 +101,7 @@ pub(super) fn read(lower: &str, language: Language) -> Reading<'_> {
                 gap = gap.max(width(sign));
             }
         }
-    }
+    });
     reading
 }
 
