@@ -4,6 +4,7 @@
 mod archives;
 mod openssh;
 mod python;
+mod replay;
 mod scripts;
 mod tool;
 #[expect(dead_code, reason = "the tests of the format use the rest")]

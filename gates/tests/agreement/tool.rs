@@ -89,3 +89,17 @@ impl Tool {
         self.run_with(folder, arguments, b"", &[])
     }
 }
+
+/// A test of this very program, run where its counterpart is not installed, says so and does not count as agreement.
+#[test]
+fn a60_an_absent_tool_reads_not_run() {
+    let nothing = tempfile::tempdir().expect("a scratch folder");
+    let this = Tool(std::env::current_exe().expect("a test knows its own program"));
+    let path = nothing.path().display().to_string();
+    let variables = [("PATH", path.as_str()), ("PROOFHOUSE_TOOLS", path.as_str())];
+    for (test, name) in [("archives::ppk_45_info_zip", "unzip"), ("python::a59_powershell_lint", "python packages")] {
+        let outcome = this.run_with(nothing.path(), &["--exact", test], b"", &variables);
+        assert_eq!(outcome.exit, Some(0), "{outcome:?}");
+        assert!(outcome.stderr.starts_with(&format!("NOT RUN: {name}")), "{outcome:?}");
+    }
+}
