@@ -187,8 +187,10 @@ pub fn verify(
         }
         offset += line.len() as u64;
     }
-    for kind in required {
-        if !attested.iter().any(|line| line.predicate_type == *kind) {
+    // A refused line says why already; that its type is then missing would be the same fault twice.
+    let unexplained = required.iter().filter(|_| faults.is_empty()).copied().collect::<Vec<_>>();
+    for kind in unexplained {
+        if !attested.iter().any(|line| line.predicate_type == kind) {
             let missing = Fault::new(Code::Attest, Reason::Missing).at(layout::ATTESTATION).expected(kind);
             faults.push(match ignored.first() {
                 Some(other) => Fault { reason: Reason::Type, ..missing.found(other) },

@@ -6,6 +6,7 @@ mod openssh;
 mod python;
 mod replay;
 mod scripts;
+mod signed;
 mod tool;
 #[expect(dead_code, reason = "the tests of the format use the rest")]
 #[path = "../proofpack/world.rs"]
