@@ -71,7 +71,12 @@ pub(super) fn fold<S: AsRef<str>>(paragraphs: &[S]) -> Folded {
     for paragraph in paragraphs {
         let text = paragraph.as_ref();
         if text.chars().all(is_settled) {
-            folded.extend(text.chars());
+            // Runs of ASCII are copied whole.
+            for run in text.split_inclusive(|c: char| !c.is_ascii() || c.is_ascii_control()) {
+                let plain = run.trim_end_matches(|c: char| !c.is_ascii() || c.is_ascii_control());
+                folded.push_ascii(plain);
+                folded.extend(run[plain.len()..].chars());
+            }
         } else {
             folded.extend(text.chars().filter(|&c| !is_hidden(c)).nfc());
         }
@@ -128,6 +133,13 @@ pub(super) fn parts(word: &str, language: Language) -> Vec<String> {
 impl Folded {
     fn extend(&mut self, characters: impl Iterator<Item = char>) {
         characters.for_each(|c| self.push(c));
+    }
+
+    fn push_ascii(&mut self, run: &str) {
+        self.cased.push_str(run);
+        let start = self.lower.len();
+        self.lower.push_str(run);
+        self.lower[start..].make_ascii_lowercase();
     }
 
     fn push(&mut self, c: char) {
