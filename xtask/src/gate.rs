@@ -13,12 +13,14 @@ use gates::verdict::{GateReport, RunReport, State};
 use crate::cli::{self, MessageFormat};
 use crate::compile::{self, Programs};
 use crate::drills::{self, Inputs};
+use crate::facts;
 use crate::failure::Failure;
 use crate::plan;
 use crate::policy::{self, Loaded, Refused, Wanted};
 use crate::preflight;
 use crate::process;
 use crate::progress::Progress;
+use crate::repeats;
 use crate::report::{self, Finished, Problem};
 use crate::runs::{RunFolder, Turn};
 use crate::selection::{Asked, PREFLIGHT, SEAL};
@@ -59,7 +61,10 @@ impl cli::Gate {
         let loaded = match policy::load(&space.root, &self.wanted(&asked)) {
             Ok(loaded) => loaded,
             Err(Refused::Usage(failure)) => return Err(failure),
-            Err(Refused::Policy(problems)) => return Err(policy_refused(&problems)),
+            Err(Refused::Policy(problems)) => {
+                progress.finish();
+                return self.print(&report::refused(&asked, &self.profile, problems));
+            }
         };
         let seed = plan::master_seed(self.seed, &loaded, &source)?;
         let plans = plan::plans(&asked, &loaded, &source, &toolchain, seed);
@@ -67,6 +72,11 @@ impl cli::Gate {
             progress.finish();
             return cli::print(&plan::text(&plans, &asked, &loaded));
         }
+        if asked.is_foreign() && loaded.policy.values.command_subject.is_empty() {
+            let failure = Failure::usage("no program to judge: COMMAND_SUBJECT is empty");
+            return Err(failure.hint("cargo xtask gate --workload command -- PROGRAM ARGS"));
+        }
+        progress.expect_steps(plan::steps(&asked, &plans));
         let turn = Turn::take(&space.gates_folder(), &mut progress)?;
         let folder = RunFolder::create(&space.gates_folder(), &turn, &source.commit)?;
         let (scenarios, problems, judged) = (Vec::new(), Vec::new(), Vec::new());
@@ -74,6 +84,16 @@ impl cli::Gate {
             Run { typed: self, asked, space, source, toolchain, loaded, plans, folder, scenarios, problems, judged };
         let ended = run.execute(&mut progress);
         run.finish(ended, &mut progress)
+    }
+
+    /// The report on standard output; gives the exit code.
+    fn print(&self, finished: &Finished) -> Result<u8, Failure> {
+        let text = match self.output.message_format {
+            MessageFormat::Human => report::table(finished),
+            MessageFormat::Json => report::json_lines(finished)?,
+        };
+        cli::print(&text)?;
+        Ok(finished.conclusion().code)
     }
 
     fn wanted(&self, asked: &Asked) -> Wanted {
@@ -86,6 +106,7 @@ impl cli::Gate {
             profile: self.profile.clone(),
             set,
             environment: policy::environment(),
+            foreign: asked.is_foreign(),
             gates: asked.gates.iter().map(|id| (*id).to_owned()).collect(),
         }
     }
@@ -138,7 +159,7 @@ impl Run {
         Ok(())
     }
 
-    /// Runs the drills of a gate.
+    /// Runs the drills of a gate, and a sample of what they did once more through the program that ships.
     fn observe(&mut self, plan: &Plan, programs: &Programs, progress: &mut Progress) -> Result<(), Failure> {
         let inputs = Inputs {
             program: &programs.drill,
@@ -147,7 +168,7 @@ impl Run {
             scenarios: &self.scenarios,
         };
         self.problems.extend(drills::run(plan, &inputs, &self.folder, progress)?);
-        Ok(())
+        repeats::run(plan, programs, self.loaded.policy.values.repeated_indices, &self.folder, progress)
     }
 
     fn judge_and_say(&mut self, id: &str, progress: &mut Progress) -> Result<(), Failure> {
@@ -178,39 +199,41 @@ impl Run {
         Ok(gate::judge(gate, &files, &self.loaded.policy, &self.asked.checks))
     }
 
+    /// Writes down the verdicts and what a pack needs beside them, then judges the gate that seals it all.
     fn seal(&mut self, progress: &mut Progress) -> Result<(), Failure> {
-        let report = RunReport::from_gates(&self.loaded.policy, self.judged.clone());
-        self.folder.write_json("evidence/verdict.json", &report)?;
+        progress.begin("facts", false);
+        facts::write_members(self, progress)?;
+        self.write_verdict(self.state())?;
         if self.asked.has(SEAL) {
             self.judge_and_say(SEAL, progress)?;
         }
         Ok(())
     }
 
+    /// Complete, unless a limit was loosened or something did not finish.
+    fn state(&self) -> RunState {
+        let whole = self.loaded.policy.file.loosened.is_empty() && self.problems.is_empty();
+        if whole { RunState::Complete } else { RunState::Partial }
+    }
+
+    fn write_verdict(&self, state: RunState) -> Result<(), Failure> {
+        let sealed = self.judged.iter().filter(|gate| gate.id != SEAL).cloned().collect();
+        self.folder.write_json("evidence/verdict.json", &RunReport::from_gates(&self.loaded.policy, sealed))?;
+        facts::write_run(self, state)
+    }
+
     /// The report, whatever became of the run.
-    fn finish(self, ended: Result<(), Failure>, progress: &mut Progress) -> Result<u8, Failure> {
+    fn finish(mut self, ended: Result<(), Failure>, progress: &mut Progress) -> Result<u8, Failure> {
         progress.finish();
-        let mut problems = self.problems;
-        let mut state =
-            if self.loaded.policy.file.loosened.is_empty() { RunState::Complete } else { RunState::Partial };
+        let mut state = self.state();
         if let Err(failure) = ended {
-            if failure.code == exit::gate::INTERRUPTED {
-                state = RunState::Aborted;
-            }
-            problems.push(Problem { code: failure.code, text: failure.message });
-        }
-        let mut judged = self.judged;
-        for id in &self.asked.gates {
-            // Whatever was not reached is shown as such, and never left out.
-            if !judged.iter().any(|gate| gate.id == *id) {
-                let by = "the end of the run".to_owned();
-                judged.push(GateReport { id: (*id).into(), state: State::Blocked { by }, checks: Vec::new() });
-            }
+            state = self.cut_short(failure);
+            self.write_verdict(state)?;
         }
         let finished = Finished {
-            report: RunReport::from_gates(&self.loaded.policy, judged),
+            report: RunReport::from_gates(&self.loaded.policy, self.judged),
             state,
-            problems,
+            problems: self.problems,
             narrowed: self.asked.narrowed.clone(),
             left_out: self.asked.left_out(),
             seed: self.plans.first().map_or_else(String::new, |plan| format!("0x{}", plan.master_seed)),
@@ -218,16 +241,24 @@ impl Run {
             phases: progress.phases().to_vec(),
             bytes_left: bytes_left(&self.space.target),
         };
-        match self.typed.output.message_format {
-            MessageFormat::Human => cli::print(&report::table(&finished))?,
-            MessageFormat::Json => cli::print(&report::table(&finished))?,
-        };
-        Ok(finished.conclusion().code)
+        self.typed.print(&finished)
     }
 }
 
-fn policy_refused(problems: &[String]) -> Failure {
-    Failure::usage(format!("calibration-complete FAIL, every other check BLOCKED:\n  {}", problems.join("\n  ")))
+impl Run {
+    /// A run that did not reach its end: what was not reached is shown as such, and never left out.
+    fn cut_short(&mut self, failure: Failure) -> RunState {
+        let interrupted = failure.code == exit::gate::INTERRUPTED;
+        let hint = failure.hint.map_or_else(String::new, |hint| format!(" (hint: {hint})"));
+        self.problems.push(Problem { code: failure.code, text: failure.message + &hint });
+        for id in &self.asked.gates {
+            if !self.judged.iter().any(|gate| gate.id == *id) {
+                // Without a check: no evidence, so that nobody reads the others as the whole.
+                self.judged.push(GateReport::from_checks(id, Vec::new()));
+            }
+        }
+        if interrupted { RunState::Aborted } else { RunState::Partial }
+    }
 }
 
 /// The files that the judges of a gate may read, by their path below the run folder.

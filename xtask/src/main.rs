@@ -1,10 +1,10 @@
 //! The command line of the gate: parses what was typed, runs that one command, sets the exit code.
 #![forbid(unsafe_code)]
-#![allow(dead_code, reason = "what the preflight needs is here before the preflight")]
 
 mod cli;
 mod compile;
 mod drills;
+mod facts;
 mod failure;
 mod gate;
 mod plan;
@@ -12,6 +12,7 @@ mod policy;
 mod preflight;
 mod process;
 mod progress;
+mod repeats;
 mod report;
 mod runs;
 mod selection;

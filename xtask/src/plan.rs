@@ -9,7 +9,7 @@ use gates::gate;
 
 use crate::failure::Failure;
 use crate::policy::Loaded;
-use crate::selection::{Asked, SEAL, WORKLOADS};
+use crate::selection::{Asked, PREFLIGHT, SEAL, WORKLOADS};
 use crate::workspace::{Source, Toolchain};
 
 /// The plans of the gates that seal nothing, in the order in which they run.
@@ -62,6 +62,14 @@ pub(crate) fn master_seed(typed: Option<Seed>, loaded: &Loaded, source: &Source)
         }
         _ => Ok(own),
     }
+}
+
+/// How many phases the run will have, for the progress bar.
+pub(crate) fn steps(asked: &Asked, plans: &[Plan]) -> u64 {
+    let tools = if asked.has(PREFLIGHT) { 5 } else { 0 };
+    let gates: usize = plans.iter().map(|plan| plan.drills.len() + 1).sum();
+    // Beside these the build and the facts at the end.
+    2 + tools + gates as u64 + u64::from(asked.has(SEAL))
 }
 
 /// What `--plan` prints.

@@ -34,6 +34,8 @@ pub(crate) struct Wanted {
     pub(crate) environment: Vec<(String, String)>,
     /// Gates that were selected or pulled in.
     pub(crate) gates: Vec<String>,
+    /// Whether a foreign program is what is judged: then naming it loosens nothing.
+    pub(crate) foreign: bool,
 }
 
 /// A policy that holds, ready for judges.
@@ -47,7 +49,7 @@ pub(crate) struct Loaded {
     pub(crate) leak_allow: Vec<u8>,
     /// The resolved calibration, for programs.
     pub(crate) calibration: Vec<u8>,
-    /// Every value set by variable or flag, as `KEY=VALUE`.
+    /// Every value set by variable or flag, as `KEY=VALUE`, each key once.
     pub(crate) set: Vec<String>,
 }
 
@@ -148,16 +150,20 @@ pub(crate) fn load(root: &Path, wanted: &Wanted) -> Result<Loaded, Refused> {
     let variables = wanted.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let from_environment = Layer::from_environment(&calibration::TABLE, variables, RESERVED).map_err(usage)?;
     let from_flags = Layer::from_flags(&calibration::TABLE, &wanted.set).map_err(usage)?;
+    // A flag hides the variable of the same key, and a replay may give each key once.
     let by_hand = [&from_environment, &from_flags].into_iter().flat_map(|layer| &layer.settings);
-    let set = by_hand.map(|setting| format!("{}={}", set_key(&setting.path), setting.raw)).collect();
+    let by_key: BTreeMap<String, &str> =
+        by_hand.map(|setting| (set_key(&setting.path), setting.raw.as_str())).collect();
+    let set = by_key.into_iter().map(|(key, raw)| format!("{key}={raw}")).collect();
     let stack = [
         Layer::from_document(LayerKind::Default, &format!("{FOLDER}/calibration.json"), &calibration),
         Layer::from_document(LayerKind::Profile, &place, &profile),
         from_environment,
         from_flags,
     ];
-    let resolved = layers::resolve(&calibration::TABLE, &stack)
+    let mut resolved = layers::resolve(&calibration::TABLE, &stack)
         .map_err(|errors| Refused::Policy(errors.iter().map(ToString::to_string).collect()))?;
+    resolved.loosened.retain(|one| !(wanted.foreign && one.key == "COMMAND_SUBJECT"));
     refuse_loosened(&wanted.profile, &resolved.loosened)?;
 
     let file = GatePolicy {
@@ -304,6 +310,7 @@ mod tests {
             set: set.iter().map(|one| (*one).to_owned()).collect(),
             environment: environment.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect(),
             gates: vec!["pr-g0".into()],
+            foreign: false,
         }
     }
 
@@ -352,7 +359,7 @@ mod tests {
         let loaded = load(&root(), &wanted("dev", &["STRESS_N=5000"], &[("PROOFHOUSE_STRESS_N", "4000")]));
         let loaded = loaded.map_err(message).expect("valid");
         assert_eq!(loaded.policy.values.stress_n, 5000);
-        assert_eq!(loaded.set, ["STRESS_N=4000", "STRESS_N=5000"]);
+        assert_eq!(loaded.set, ["STRESS_N=5000"]);
         let source = &loaded.policy.file.sources["/STRESS_N"];
         assert_eq!((source.layer, source.shadowed[0].place.as_str()), (LayerKind::Cli, "PROOFHOUSE_STRESS_N"));
     }
@@ -377,6 +384,14 @@ mod tests {
             assert!(text.contains("loosened: MAX_RETRIES 3 -> 9"), "{text}");
         }
         assert!(load(&root(), &wanted("release", &["MAX_RETRIES=2"], &[])).is_ok(), "tighter is allowed");
+    }
+
+    #[test]
+    fn naming_a_foreign_program_loosens_nothing_where_it_is_what_is_judged() {
+        let ours = wanted("dev", &["COMMAND_SUBJECT=[\"x\"]"], &[]);
+        let loosened =
+            |wanted: &Wanted| load(&root(), wanted).map_err(message).expect("valid").policy.file.loosened.len();
+        assert_eq!((loosened(&ours), loosened(&Wanted { foreign: true, ..ours.clone() })), (1, 0));
     }
 
     #[test]

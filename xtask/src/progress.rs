@@ -71,6 +71,7 @@ impl Progress {
     }
 
     /// Shows nothing.
+    #[cfg(test)]
     pub(crate) fn silent() -> Self {
         Self { form: Form::Silent, phases: Vec::new(), current: None }
     }

@@ -1,14 +1,19 @@
-//! How a run ended, as one value that every report renders; and the plain table.
+//! How a run ended, as one value that every report renders; the plain table and the JSON lines.
 
 use std::fmt::Write as _;
 
-use contract::exit;
-use gates::check::{Severity, Verdict};
+use contract::{canonical, exit};
+use gates::check::{Check, Numbers, Severity, Verdict};
+use gates::gate;
+use gates::pr_g0::CALIBRATION;
 use gates::proofpack::run_facts::RunState;
-use gates::verdict::{CheckReport, GateReport, RunReport, State, exit_code};
+use gates::verdict::{CheckReport, GateReport, RULES_VERSION, RunReport, State, exit_code};
 use serde::Serialize;
+use serde_json::json;
 
+use crate::failure::Failure;
 use crate::progress::PhaseTime;
+use crate::selection::{Asked, PREFLIGHT};
 
 /// Something that went wrong beside the verdicts: a drill that did not finish, a program that is missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -83,6 +88,94 @@ impl Finished {
         let word = WORDS.iter().find(|(known, _)| *known == code).map_or("FAIL", |(_, word)| word);
         Conclusion { word, code }
     }
+}
+
+/// A run that ended at its policy: the check that says so is red, every other one is blocked by it.
+pub(crate) fn refused(asked: &Asked, profile: &str, problems: Vec<String>) -> Finished {
+    let blocked = || State::Blocked { by: CALIBRATION.into() };
+    let report_of = |check: &Check| {
+        let (state, claim) = if check.id == CALIBRATION {
+            (State::Judged { verdict: Verdict::Fail }, problems.join("; "))
+        } else {
+            (blocked(), String::new())
+        };
+        CheckReport {
+            id: check.id.into(),
+            requirement: check.requirement.into(),
+            family: check.family,
+            severity: Severity::Hard,
+            rule: check.rule.into(),
+            numbers: Numbers::default(),
+            state,
+            claim,
+            evidence: Vec::new(),
+            not_run: Vec::new(),
+            target_missed: false,
+            repro: "cargo xtask config check".into(),
+        }
+    };
+    // The gate of the policy stands here whether it was asked for or not: it is the one that decides.
+    let ids = std::iter::once(PREFLIGHT).chain(asked.gates.iter().copied().filter(|id| *id != PREFLIGHT));
+    let gates = ids.map(|id| {
+        let checks = gate::find(id).map_or(&[][..], |gate| gate.checks).iter().map(report_of).collect();
+        if id == PREFLIGHT {
+            GateReport::from_checks(id, checks)
+        } else {
+            GateReport { id: id.into(), state: blocked(), checks }
+        }
+    });
+    let report = RunReport {
+        schema: RunReport::SCHEMA.into(),
+        rules: RULES_VERSION,
+        profile: profile.into(),
+        policy: String::new(),
+        verdict: Verdict::Fail,
+        loosened: Vec::new(),
+        gates: gates.collect(),
+    };
+    let problem = |text: &String| Problem { code: exit::gate::USAGE, text: text.clone() };
+    Finished {
+        report,
+        state: RunState::Partial,
+        problems: problems.iter().map(problem).collect(),
+        narrowed: asked.narrowed.clone(),
+        left_out: asked.left_out(),
+        seed: "none".into(),
+        folder: "none, nothing was run".into(),
+        phases: Vec::new(),
+        bytes_left: None,
+    }
+}
+
+/// One JSON line a gate, and one for the run.
+///
+/// # Errors
+/// Never for numbers that judges gave; typed all the same.
+pub(crate) fn json_lines(run: &Finished) -> Result<String, Failure> {
+    let conclusion = run.conclusion();
+    let seconds = |phase: &PhaseTime| json!({"phase": phase.name, "cargo": phase.cargo, "s": phase.took.as_secs_f64()});
+    let last = json!({
+        "type": "run",
+        "word": conclusion.word,
+        "exit": conclusion.code,
+        "profile": run.report.profile,
+        "policy": run.report.policy,
+        "seed": run.seed,
+        "folder": run.folder,
+        "loosened": run.report.loosened,
+        "narrowed": run.narrowed,
+        "not_selected": run.left_out,
+        "problems": run.problems,
+        "phases": run.phases.iter().map(seconds).collect::<Vec<_>>(),
+    });
+    let gates = run.report.gates.iter().map(|gate| json!({"type": "gate", "gate": gate}));
+    let mut out = String::new();
+    for line in gates.chain([last]) {
+        let bytes = canonical::to_bytes(&line).map_err(|error| Failure::internal(format!("report: {error}")))?;
+        out.push_str(&String::from_utf8_lossy(&bytes));
+        out.push('\n');
+    }
+    Ok(out)
 }
 
 /// The worst gate, where one without a verdict counts as no evidence: a gate that was not judged has proven nothing.
@@ -180,6 +273,26 @@ mod tests {
             phases: vec![],
             bytes_left: None,
         }
+    }
+
+    #[test]
+    fn a_refused_policy_is_red_and_blocks_the_rest() {
+        let asked = Asked { gates: vec!["pr-g4"], checks: Default::default(), workload: None, narrowed: vec![] };
+        let run = refused(&asked, "dev", vec!["CALIBRATION_NULL: /STRESS_N".into()]);
+        assert_eq!(run.conclusion(), Conclusion { word: "POLICY REFUSED", code: 2 });
+        let preflight = &run.report.gates[0];
+        let red = preflight.checks.iter().filter(|check| check.state.verdict().is_some());
+        assert_eq!(
+            red.map(|check| (check.id.as_str(), check.state.word())).collect::<Vec<_>>(),
+            [(CALIBRATION, "FAIL")]
+        );
+        assert_eq!(run.report.gates[1].state, State::Blocked { by: CALIBRATION.into() });
+        assert!(table(&run).contains("CALIBRATION_NULL: /STRESS_N"));
+        let lines = json_lines(&run).expect("no numbers");
+        assert!(
+            lines.lines().all(|line| canonical::parse_evidence(line.as_bytes()).is_ok())
+                && lines.contains("\"exit\":2")
+        );
     }
 
     #[test]

@@ -17,6 +17,12 @@ pub(crate) const WORKLOADS: [&str; 2] = ["scribe", COMMAND];
 /// The workload that is a foreign program.
 pub(crate) const COMMAND: &str = "command";
 
+/// What is judged of a foreign program: where it comes from, the policy, and its runs. Every other check is about our
+/// own code.
+const FOREIGN_GATES: [&str; 2] = [PREFLIGHT, "pr-g4"];
+const FOREIGN_CHECKS: [&str; 6] =
+    ["calibration-complete", "source-state", "hard-pass-rate", "envelope", "deterministic", "plausible-pr-g4"];
+
 /// What to run and judge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Asked {
@@ -61,15 +67,27 @@ impl Asked {
             }
             narrowed.push(format!("--workload {workload}"));
         }
+        let mut only = typed.only.clone();
+        if typed.workload.as_deref() == Some(COMMAND) {
+            gates.retain(|id| FOREIGN_GATES.contains(id));
+            if only.is_empty() {
+                only = FOREIGN_CHECKS.map(str::to_owned).to_vec();
+            }
+        }
         if !typed.program.is_empty() && typed.workload.as_deref() != Some(COMMAND) {
             return Err(Failure::usage("a program after `--` is judged with `--workload command` only"));
         }
-        Ok(Self { gates, checks: Selection { only: typed.only.clone() }, workload: typed.workload.clone(), narrowed })
+        Ok(Self { gates, checks: Selection { only }, workload: typed.workload.clone(), narrowed })
     }
 
     /// Whether this gate runs.
     pub(crate) fn has(&self, gate: &str) -> bool {
         self.gates.contains(&gate)
+    }
+
+    /// Whether a foreign program is what is judged.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.workload.as_deref() == Some(COMMAND)
     }
 
     /// Whether this check of a gate is judged.

@@ -155,13 +155,6 @@ fn git_failure(attempt: &str, answer: &Ended) -> Failure {
     Failure::infrastructure(format!("cannot {attempt}: {}{}", answer.end, answer.tail_text()))
 }
 
-impl Source {
-    /// Whether there is a commit to speak of.
-    pub(crate) fn has_commit(&self) -> bool {
-        !self.commit.is_empty()
-    }
-}
-
 impl Toolchain {
     /// The first line, for plans.
     pub(crate) fn short(&self) -> String {
