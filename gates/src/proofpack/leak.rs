@@ -188,6 +188,7 @@ fn real(sample: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// Rules found in a sample, in order.
     fn rules(path: &str, sample: &str) -> Vec<Rule> {
@@ -372,6 +373,18 @@ mod tests {
             let text = piece.repeat((1 << 20) / piece.len());
             let found = scan("a.txt", text.as_bytes(), &Literals::new(["aaaa"], [real("@home@bob").as_str()]));
             assert!(found.len() <= text.len());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_scanned(bytes in proptest::collection::vec(prop_oneof![any::<u8>(), proptest::sample::select(&b"/\\:%u0=\"\0 home2F"[..])], 0..200)) {
+            for path in ["a.json", "a.txt"] {
+                for finding in scan(path, &bytes, &Literals::new(["orion"], [])) {
+                    prop_assert!(finding.offset < bytes.len() as u64);
+                    prop_assert!(finding.masked_context.bytes().all(|byte| matches!(byte, b' '..=b'~')));
+                }
+            }
         }
     }
 
