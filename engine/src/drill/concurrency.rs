@@ -10,6 +10,7 @@ use contract::exit;
 use contract::record::lock::{Counter, Kill, Phase, Reader, Residue, Section, StoppedWaiter, Writer};
 use contract::seed::Seed;
 
+use super::process::end_with_parent;
 use super::{Common, DrillError, Setting};
 use crate::clock::since_boot_ns;
 use crate::store::lock::LockPolicy;
@@ -97,7 +98,10 @@ impl WorkerArgs {
     pub fn run(self) -> ExitCode {
         let done = serde_json::from_str::<Task>(&self.task)
             .map_err(|error| DrillError::Usage(format!("task: {error}")))
-            .and_then(|task| task.perform());
+            .and_then(|task| {
+                end_with_parent()?;
+                task.perform()
+            });
         match done {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

@@ -83,6 +83,13 @@ pub(super) fn signal_self(signal: Signal) -> io::Result<()> {
     Ok(kill_process(rustix::process::getpid(), signal)?)
 }
 
+/// Ends this worker with the drill that started it, also when the drill is killed: nobody would resume or call it off.
+pub(super) fn end_with_parent() -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    Ok(())
+}
+
 /// The ways to say how a process ended.
 pub(super) fn ending(status: ExitStatus) -> Ending {
     let small = |number: i32| u8::try_from(number).ok();

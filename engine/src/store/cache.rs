@@ -89,7 +89,7 @@ impl Cache {
         if payload.is_empty() {
             return Err(StoreError::invalid("store", &path, "an empty reply is never stored"));
         }
-        let bytes = entry::encode(key, self.clock.now(), facts, payload)
+        let bytes = entry::encode(key, self.clock.now(), self.durability, facts, payload)
             .map_err(|reason| StoreError::invalid("store", &path, reason.to_string()))?;
         self.locked(key, "cache put", || atomic::put(&path, &bytes, self.durability, &self.observer))
     }

@@ -6,20 +6,25 @@
 //! takeover needs no clock, process number or heartbeat, and a live holder is never robbed (HRD-10).
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use contract::calibration::Calibration;
-use contract::digest::Digest;
-use contract::seed::Seed;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Cause, LockTimeout, StoreError};
 use super::turn::Turn;
 use crate::clock::{monotonic_ns, since_boot_ns};
+
+mod holder;
+mod poll;
+
+use holder::facts;
+pub use holder::{Holder, read_holder};
+use poll::Poll;
 
 /// How long to wait for a lock, and how to poll it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,23 +48,6 @@ impl From<&Calibration> for LockPolicy {
             max_age_ms: calibration.lock_max_age_ms,
         }
     }
-}
-
-/// Who holds a lock, as written into the lock file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Holder {
-    /// Milliseconds since boot when the lock was acquired: moving the wall clock does not change its age.
-    pub acquired_boot_ms: u64,
-    /// Digest of the host name: names the machine without naming it.
-    pub host: Digest,
-    /// Process number.
-    pub pid: u32,
-    /// What the holder does, in a few words.
-    pub purpose: String,
-    /// Start time of the process in clock ticks since boot, so that a reused number is told apart; 0 where the system
-    /// does not tell.
-    pub started: u64,
 }
 
 /// A held lock. Dropping it releases it; [`Guard::release`] does the same and reports a failure.
@@ -123,14 +111,6 @@ impl KeptLock {
     pub fn acquire(&self, policy: &LockPolicy, purpose: &str) -> Result<Guard, StoreError> {
         contend(&self.path, policy, purpose, Some(&self.handle))
     }
-}
-
-/// Reads who holds the lock file at `path`; `None` when there is no file or its facts are not whole.
-#[must_use]
-pub fn read_holder(path: &Path) -> Option<Holder> {
-    let mut text = String::new();
-    File::open(path).ok()?.take(FACTS_BYTES_MAX).read_to_string(&mut text).ok()?;
-    serde_json::from_str(&text).ok()
 }
 
 /// The loop of tries. `kept` is the cell of a kept lock's open handle.
@@ -293,56 +273,6 @@ fn open_lock_file(path: &Path) -> Result<File, StoreError> {
         _ => Err(error),
     });
     opened.map_err(|error| StoreError::io("open lock", path, error))
-}
-
-/// The pauses between tries: from 0.1 ms, half as long again each time, up to the policy's cap (HRD-11).
-struct Poll {
-    step_us: u64,
-    cap_us: u64,
-    draws: u64,
-}
-
-impl Poll {
-    fn new(policy: &LockPolicy) -> Self {
-        Self { step_us: 100, cap_us: policy.sleep_ms.saturating_mul(1000).max(1), draws: 0 }
-    }
-
-    /// A draw from the upper half of the step, so that waiters that met once do not meet again.
-    fn next(&mut self) -> Duration {
-        let step = self.step_us.min(self.cap_us);
-        self.step_us = (self.step_us + self.step_us / 2).min(self.cap_us);
-        self.draws += 1;
-        let draw = Seed(u64::from(std::process::id())).derive("lock poll", self.draws).0;
-        Duration::from_micros(step - draw % (step / 2 + 1))
-    }
-}
-
-const PURPOSE_CHARS_MAX: usize = 64;
-/// Facts are padded to this length, so that a kept file is overwritten in one write and never holds an older tail.
-const FACTS_BYTES: usize = 448;
-const FACTS_BYTES_MAX: u64 = 4096;
-
-fn facts(purpose: &str) -> Vec<u8> {
-    static PROCESS: OnceLock<(Digest, u64)> = OnceLock::new();
-    let (host, started) = *PROCESS
-        .get_or_init(|| (Digest::of(rustix::system::uname().nodename().to_bytes()), process_start().unwrap_or(0)));
-    let holder = Holder {
-        acquired_boot_ms: since_boot_ns() / 1_000_000,
-        host,
-        pid: std::process::id(),
-        purpose: purpose.chars().filter(|c| !c.is_control()).take(PURPOSE_CHARS_MAX).collect(),
-        started,
-    };
-    let mut line = serde_json::to_vec(&holder).expect("numbers and strings always serialise");
-    line.resize(line.len().max(FACTS_BYTES - 1), b' ');
-    line.push(b'\n');
-    line
-}
-
-/// Field 22 of `/proc/self/stat`; the name in field 2 may hold anything, so counting starts behind its last `)`.
-fn process_start() -> Option<u64> {
-    let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Facts;
 use crate::clock::UtcMillis;
+use crate::store::atomic::Durability;
 
 const SCHEMA: &str = "proofhouse.cache/1";
 
@@ -14,6 +15,8 @@ const SCHEMA: &str = "proofhouse.cache/1";
 pub struct Entry {
     /// When it was stored.
     pub created: UtcMillis,
+    /// How durably it was stored.
+    pub durability: Durability,
     /// Who gave the reply and how.
     pub facts: Facts,
     /// The reply.
@@ -40,6 +43,7 @@ pub enum Damage {
 #[serde(deny_unknown_fields)]
 struct Header {
     created_ms: UtcMillis,
+    durability: Durability,
     facts: Facts,
     key: Digest,
     payload_bytes: u64,
@@ -47,9 +51,16 @@ struct Header {
     schema: String,
 }
 
-pub(super) fn encode(key: &Digest, created: UtcMillis, facts: &Facts, payload: &[u8]) -> Result<Vec<u8>, JsonError> {
+pub(super) fn encode(
+    key: &Digest,
+    created: UtcMillis,
+    durability: Durability,
+    facts: &Facts,
+    payload: &[u8],
+) -> Result<Vec<u8>, JsonError> {
     let header = canonical::to_bytes(&Header {
         created_ms: created,
+        durability,
         facts: facts.clone(),
         key: *key,
         payload_bytes: payload.len() as u64,
@@ -88,7 +99,7 @@ pub(super) fn decode(key: &Digest, mut bytes: Vec<u8>) -> Result<Entry, Damage> 
     }
     let payload_at = bytes.len() - payload.len();
     bytes.drain(..payload_at);
-    Ok(Entry { created: header.created_ms, facts: header.facts, payload: bytes })
+    Ok(Entry { created: header.created_ms, durability: header.durability, facts: header.facts, payload: bytes })
 }
 
 fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -39,6 +39,7 @@ fn a_missing_entry_is_absent_and_a_stored_one_reads_back() {
     cache.put(&key, &facts(), nested).expect("stores");
     let Lookup::Hit(entry) = cache.get(&key).expect("reads") else { panic!("a hit") };
     assert_eq!((entry.payload.as_slice(), &entry.facts), (&nested[..], &facts()));
+    assert_eq!(entry.durability, Durability::None, "an entry says how durably it was stored");
     assert!(cache.age_ms(&entry) < 60_000);
     assert!(cache.evict(&key).expect("evicts"));
     assert!(!cache.evict(&key).expect("evicting nothing is no error"));
@@ -159,7 +160,7 @@ proptest! {
         bit in 0..8_u8,
     ) {
         let key = Digest::of(b"key");
-        let mut stored = entry::encode(&key, UtcMillis(1), &facts(), &bytes).expect("encodes");
+        let mut stored = entry::encode(&key, UtcMillis(1), Durability::File, &facts(), &bytes).expect("encodes");
         prop_assert_eq!(entry::decode(&key, stored.clone()).map(|entry| entry.payload), Ok(bytes));
         let at = at.index(stored.len());
         stored[at] ^= 1 << bit;

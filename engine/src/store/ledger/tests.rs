@@ -1,4 +1,4 @@
-//! Tests of the ledger; those with several real processes are in `tests/store_processes.rs`.
+//! Tests of the ledger. Each opened ledger has handles of its own, so two of them exclude each other as two processes do.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -94,6 +94,28 @@ fn hrd_30_two_ledgers_on_one_journal_see_each_other() {
     assert_eq!(refused(one.reserve(&ask(200))).0, Limit::ModelCostPerRun);
     assert_eq!(refused(two.reserve(&ask(200))).0, Limit::ModelCostPerRun);
     assert_eq!(one.totals().expect("it reads"), two.totals().expect("it reads"));
+}
+
+#[test]
+fn inv_budget_01_many_who_share_a_run_spend_exactly_the_limit_and_no_more() {
+    let folder = tempfile::tempdir().expect("a folder is made");
+    let path = folder.path().join("ledger.jsonl");
+    let reserved = std::sync::atomic::AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                let ledger = open(&path);
+                while let Ok(kept) = ledger.reserve(&ask(7)) {
+                    drop(kept);
+                    reserved.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                }
+            });
+        }
+    });
+    // 128 times 7 is 896; one more would pass the model's limit of 900.
+    assert_eq!(reserved.into_inner(), 128);
+    let totals = open(&path).totals().expect("it reads");
+    assert_eq!((totals.cost, totals.attempts), (MicroUsd(896), 128));
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Tests of the lock inside one process. Kernel locks belong to open files, so a second handle stands for a second
-//! process here; killed and stopped processes are tested with real ones in `tests/store_processes.rs`.
+//! process here; killed and stopped processes are tested with real ones in `tests/concurrency.rs`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::holder::FACTS_BYTES;
 use super::*;
 
 const QUICK: LockPolicy = LockPolicy { timeout_ms: 60, sleep_ms: 5, max_attempts: 20_000, max_age_ms: 30_000 };
