@@ -5,6 +5,7 @@ pub mod generate;
 pub mod intent;
 pub mod measure;
 pub mod mock_prose;
+pub mod output;
 pub mod plan;
 pub mod problem;
 pub mod prompt;

@@ -33,6 +33,8 @@ use crate::scribe::validate::Story;
 pub struct Options {
     /// Decides what the mock writes; reaches every provider that takes a seed.
     pub seed: Seed,
+    /// Place of the run among those of a drill; 0 for a run by itself.
+    pub index: u64,
     /// The model, by its name in the price list.
     pub model: String,
     /// Sampling temperature.
