@@ -19,6 +19,7 @@ pub mod chaos;
 pub mod concurrency;
 pub mod counterpart;
 mod process;
+pub mod stress;
 
 /// What every drill is given.
 #[derive(Clone, Debug, clap::Args)]

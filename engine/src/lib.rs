@@ -1,6 +1,7 @@
 //! The system under gate.
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod clock;
 pub mod drill;
 pub mod pipeline;

@@ -12,6 +12,7 @@ pub mod prompt;
 pub mod repair;
 mod schema;
 pub mod score;
+pub mod simulate;
 pub mod style;
 pub mod time;
 pub mod validate;

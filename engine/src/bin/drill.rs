@@ -1,11 +1,17 @@
 //! The drills' command line: each subcommand exercises the real engine and writes down what happened, one file of JSON
 //! Lines for each kind of observation. It never says whether that was good.
 
+use std::alloc::System;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use cap::Cap;
 use clap::{Parser, Subcommand};
-use engine::drill::{self, chaos, concurrency};
+use engine::drill::{self, chaos, concurrency, stress};
+
+/// Counts what is allocated and not yet freed, so that growth of memory is seen to the byte.
+#[global_allocator]
+static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 
 #[derive(Parser)]
 #[command(name = "drill", version, about = "Exercise the engine and write down what happened")]
@@ -20,6 +26,8 @@ enum Drill {
     Concurrency(concurrency::Args),
     /// Storms of calls under every fault profile, and calls over real HTTP
     Chaos(chaos::Args),
+    /// Many runs of a workload, by several workers, with what stays allocated after each
+    Stress(stress::Args),
     /// One process of a drill; started by drills only
     #[command(hide = true)]
     Worker(concurrency::WorkerArgs),
@@ -29,6 +37,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().drill {
         Drill::Concurrency(args) => args.run(),
         Drill::Chaos(args) => args.run(),
+        Drill::Stress(args) => args.run(|| ALLOCATOR.allocated() as u64),
         Drill::Worker(args) => return args.run(),
     };
     match done {

@@ -73,11 +73,7 @@ fn with_defaults(bytes: &[u8]) -> Result<Calibration, contract::calibration::Ref
 
 /// The fault profile of a run: none unless a file or a profile is named. Without a file, `chaos.json` beside the
 /// calibration.
-pub(super) fn chaos(
-    found: &Found,
-    file: Option<&Path>,
-    profile: Option<&str>,
-) -> Result<Option<Profile>, Refusal> {
+pub(super) fn chaos(found: &Found, file: Option<&Path>, profile: Option<&str>) -> Result<Option<Profile>, Refusal> {
     if file.is_none() && profile.is_none() {
         return Ok(None);
     }

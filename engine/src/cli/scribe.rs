@@ -16,18 +16,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::ending::{Refusal, print_result, tell};
 use crate::cli::policy;
 use crate::clock::{Clock, UtcMillis};
-use crate::pipeline::{Parts, Pipeline, Profile};
+use crate::pipeline::{Parts, Pipeline};
 use crate::scribe::flow::{self, Options, Progress, Stop};
 use crate::scribe::output::Output;
+use crate::scribe::simulate::TEMPERATURE;
 use crate::scribe::validate::{LIMITS, Story};
 use crate::store::atomic::{Durability, Observer};
 use crate::store::cache::Cache;
 use crate::store::ledger::{Ledger, LedgerError, limits_of};
 use crate::store::lock::LockPolicy;
 use crate::store::sweep::sweep;
-
-/// Sampling temperature of every request.
-pub(crate) const TEMPERATURE: f64 = 0.7;
 
 /// Runs one story.
 #[derive(Debug, clap::Args)]
@@ -144,7 +142,10 @@ impl Scribe {
         };
         if !calibration.budget_limits.contains_key(&model) {
             let known: Vec<&str> = calibration.budget_limits.keys().map(String::as_str).collect();
-            return Err(Refusal::usage(format!("no price is known for the model `{model}`; known: {}", known.join(", "))));
+            return Err(Refusal::usage(format!(
+                "no price is known for the model `{model}`; known: {}",
+                known.join(", ")
+            )));
         }
         if self.virtual_time && provider.needs_real_time() {
             return Err(Refusal::usage(format!(
@@ -160,7 +161,8 @@ impl Scribe {
             })?;
         let cache = match &self.cache {
             Some(folder) => Some(
-                Cache::open(folder, lock, Durability::Full, clock).map_err(|error| Refusal::store(error.to_string()))?,
+                Cache::open(folder, lock, Durability::Full, clock)
+                    .map_err(|error| Refusal::store(error.to_string()))?,
             ),
             None => None,
         };

@@ -18,7 +18,7 @@ use contract::seed::Seed;
 use crate::clock::{Clock, UtcMillis};
 use crate::pipeline::{Pipeline, RunRecord};
 use crate::scribe::flow::calls::Calls;
-pub use crate::scribe::flow::calls::Ended;
+pub use crate::scribe::flow::calls::{Ended, call_key};
 pub use crate::scribe::flow::draft::Draft;
 use crate::scribe::measure::Yardstick;
 use crate::scribe::measure::rules::{Amount, Rule, Severity, Violation};

@@ -12,6 +12,7 @@ use contract::record::{self, Stamp};
 use serde_json::Value;
 
 pub use crate::scribe::output::ending::Ending;
+pub(crate) use crate::scribe::output::ending::word;
 pub use crate::scribe::output::pack::output_digest;
 pub use crate::scribe::output::report::{RunReport, Timing};
 

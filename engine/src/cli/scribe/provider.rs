@@ -72,12 +72,11 @@ impl Choice {
         self.check_flags()?;
         Ok(match self.provider {
             Name::Mock => Arc::new(self.mock()),
-            Name::Openai => Arc::new(
-                OpenAi::new(self.url(openai::BASE_URL), key(openai::KEY_VARIABLE)?).map_err(Refusal::usage)?,
-            ),
+            Name::Openai => {
+                Arc::new(OpenAi::new(self.url(openai::BASE_URL), key(openai::KEY_VARIABLE)?).map_err(Refusal::usage)?)
+            }
             Name::Anthropic => Arc::new(
-                Anthropic::new(self.url(anthropic::BASE_URL), key(anthropic::KEY_VARIABLE)?)
-                    .map_err(Refusal::usage)?,
+                Anthropic::new(self.url(anthropic::BASE_URL), key(anthropic::KEY_VARIABLE)?).map_err(Refusal::usage)?,
             ),
             Name::Command => Arc::new(self.subprocess()?),
             Name::Offline => Arc::new(Offline::new(self.stood_for()?)),

@@ -121,10 +121,7 @@ impl<'a> Calls<'a> {
     fn request(&self, brief: &Brief<'_>, repair: u64) -> Result<Request, serde_json::Error> {
         let prompt = Prompt::of(brief)?;
         let scene_id = &brief.scene.scene_id;
-        let call_key = match repair {
-            0 => format!("scene:{scene_id}"),
-            n => format!("repair-{n}:{scene_id}"),
-        };
+        let call_key = call_key(scene_id, repair);
         Ok(Request {
             seed: self.seed(&call_key),
             call_key,
@@ -142,6 +139,15 @@ impl<'a> Calls<'a> {
             return self.options.seed.derive("order", CALLS.fetch_add(1, Ordering::Relaxed));
         }
         self.options.seed.stream(call_key)
+    }
+}
+
+/// The name of a call in its run: of the first for a scene, or of its repair with this number.
+#[must_use]
+pub fn call_key(scene_id: &str, repair: u64) -> String {
+    match repair {
+        0 => format!("scene:{scene_id}"),
+        number => format!("repair-{number}:{scene_id}"),
     }
 }
 

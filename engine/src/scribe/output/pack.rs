@@ -15,7 +15,7 @@ use crate::scribe::time::rfc3339;
 use crate::scribe::validate::Story;
 
 /// The schema name of a pack.
-pub const SCHEMA: &str = "proofhouse.prosepack/1";
+pub(super) const SCHEMA: &str = "proofhouse.prosepack/1";
 
 #[derive(Serialize)]
 struct Pack<'a> {
@@ -76,12 +76,7 @@ pub(super) struct Built {
 }
 
 /// Builds the pack of a run.
-pub(super) fn build(
-    story: &Story,
-    options: &Options,
-    provider: &str,
-    outcome: &Outcome,
-) -> Result<Built, JsonError> {
+pub(super) fn build(story: &Story, options: &Options, provider: &str, outcome: &Outcome) -> Result<Built, JsonError> {
     let prose = prose_text(&outcome.scenes);
     let measures = || outcome.scenes.iter().map(|scene| &scene.draft.measure);
     let pack = Pack {

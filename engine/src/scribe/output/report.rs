@@ -16,7 +16,7 @@ use crate::scribe::time::rfc3339;
 use crate::scribe::validate::Story;
 
 /// The schema name of a run report.
-pub const SCHEMA: &str = "proofhouse.run-report/1";
+pub(super) const SCHEMA: &str = "proofhouse.run-report/1";
 
 /// The report of one run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
