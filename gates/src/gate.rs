@@ -5,7 +5,7 @@ use contract::plan::DrillPlan;
 use crate::check::{Check, Unjudged, Verdict};
 use crate::evidence::{Context, Files, Policy};
 use crate::verdict::{CheckReport, GateReport, RunReport, State};
-use crate::{pr_g0, pr_g1, pr_g4};
+use crate::{pr_g0, pr_g1, pr_g2, pr_g3, pr_g4};
 
 /// A set of checks under one claim.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Gate {
 
 /// The gates whose evidence is sealed, in the order in which they run. The gate that seals, pr-g5, judges what was done
 /// with the finished pack and is run on its own.
-pub static GATES: &[&Gate] = &[&pr_g0::GATE, &pr_g1::GATE, &pr_g4::GATE];
+pub static GATES: &[&Gate] = &[&pr_g0::GATE, &pr_g1::GATE, &pr_g2::GATE, &pr_g3::GATE, &pr_g4::GATE];
 
 /// Which checks are judged: all of the gates selected, or those named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

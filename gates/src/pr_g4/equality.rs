@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use contract::calibration::Equivalence as Tolerance;
-use contract::record::run::{Equivalence, Repeat, Run};
+use contract::record::run::{Equivalence, Outcome, Repeat, Run};
 
+use super::planned;
 use super::workload::Sample;
-use super::{Outcome, planned};
-use crate::check::{Judged, Unjudged, Verdict, Violation};
-use crate::evidence::{Context, Rows};
+use crate::check::{Judged, Unjudged, Violation};
+use crate::evidence::Context;
+use crate::repeats;
 
 /// The numbers of workers that are compared; the first is the sequential run.
 const WORKERS: [u64; 3] = [1, 2, 8];
 
-pub(super) fn parallel(context: &Context<'_>) -> Outcome {
+pub(super) fn parallel(context: &Context<'_>) -> super::Outcome {
     let rows = context.rows::<Equivalence>("equivalence.jsonl")?;
     let mut out = Vec::new();
     for (workload, _) in planned(context)?.into_iter().filter(|(workload, _)| workload != "command") {
@@ -45,8 +46,12 @@ pub(super) fn parallel(context: &Context<'_>) -> Outcome {
     Ok(out)
 }
 
-pub(super) fn deterministic(context: &Context<'_>) -> Outcome {
+pub(super) fn deterministic(context: &Context<'_>) -> super::Outcome {
     let least = context.policy.values.repeated_indices;
+    let inside = |sample: &Sample, index: u64| {
+        let run = sample.rows.iter().find(|run| (run.index, run.repeat) == (index, 0))?;
+        Some(Outcome { output_digest: run.output_digest, attempts: run.attempts, cost_micro_usd: run.cost_micro_usd })
+    };
     let mut out = Vec::new();
     for (workload, runs) in planned(context)? {
         let sample = Sample::read(context, &workload)?;
@@ -54,7 +59,9 @@ pub(super) fn deterministic(context: &Context<'_>) -> Outcome {
         if workload != "command" {
             // A foreign program is no part of the built engine: without our own workload there is no such file.
             let repeats = context.rows::<Repeat>("repeats.jsonl")?;
-            out.push(repeated_outside(&sample, &repeats, least.min(runs))?.instance(format!("{workload}.built")));
+            let of_workload = |row: &Repeat| row.drill == "stress" && row.scenario == workload;
+            let judged = repeats::judge(&repeats, least.min(runs), of_workload, |row| inside(&sample, row.index))?;
+            out.push(judged.instance(format!("{workload}.built")));
         }
     }
     Ok(out)
@@ -84,42 +91,6 @@ fn repeated_inside(sample: &Sample) -> Judged {
         vec![sample.rows.place.clone()],
         &broken,
     )
-}
-
-fn repeated_outside(sample: &Sample, repeats: &Rows<Repeat>, least: u64) -> Result<Judged, Unjudged> {
-    let inside: BTreeMap<u64, &Run> =
-        sample.rows.iter().filter(|run| run.repeat == 0).map(|run| (run.index, run)).collect();
-    let mut seen = BTreeSet::new();
-    let mut broken = Vec::new();
-    let of_workload = repeats.rows.iter().filter(|(_, row)| row.drill == "stress" && row.scenario == sample.workload);
-    for (line, row) in of_workload {
-        let Some(run) = inside.get(&row.index) else { continue };
-        if (run.output_digest, run.attempts, run.cost_micro_usd)
-            != (row.inside.output_digest, row.inside.attempts, row.inside.cost_micro_usd)
-        {
-            let reason = format!("run {} is quoted otherwise than the drill wrote it", row.index);
-            return Err(Unjudged::Integrity { place: repeats.at(*line), reason });
-        }
-        seen.insert(row.index);
-        let what = match (&row.built, row.built_exit) {
-            (Some(built), _) if *built == row.inside => continue,
-            (Some(_), _) => format!("run {} gives another result through the built engine", row.index),
-            (None, exit) => {
-                format!("run {} gave nothing through the built engine (exit {exit:?}): {}", row.index, row.note)
-            }
-        };
-        broken.push(Violation { what, place: repeats.at(*line) });
-    }
-    let rule = format!("at least {least} runs give the same digest, attempts and cost through the built engine");
-    let judged = Judged::invariant(rule, seen.len() as u64, vec![repeats.place.clone()], &broken);
-    if judged.verdict == Verdict::Pass && (seen.len() as u64) < least {
-        return Ok(Judged {
-            verdict: Verdict::NoEvidence,
-            claim: format!("{} of {least} runs were repeated", seen.len()),
-            ..judged
-        });
-    }
-    Ok(judged)
 }
 
 /// What is wrong with the arms of one index, each with its line.

@@ -8,10 +8,8 @@ use contract::record::run::{Run, Severity};
 use crate::check::Unjudged;
 use crate::evidence::{Context, Rows};
 
-/// Weight of a scene without prose in the hard score, and the violations a scene is taken to be able to commit.
+/// The violations that a scene is taken to be able to commit; one without prose breaks as many HARD rules.
 const WEIGHT_PER_SCENE: u64 = 5;
-/// The rule that a scene without prose breaks.
-const MISSING_SCENE: &str = "missing_scene";
 
 /// The runs of one workload.
 pub(super) struct Sample {
@@ -79,13 +77,7 @@ pub(super) fn derived_scores(run: &Run) -> BTreeMap<String, f64> {
     if run.planned == 0 {
         return run.scores.clone();
     }
-    let weight = |severity: Severity| -> u64 {
-        let of_severity = run.violations.iter().filter(|(_, broken)| broken.severity == severity);
-        of_severity
-            .map(|(rule, broken)| if rule == MISSING_SCENE { broken.count * WEIGHT_PER_SCENE } else { broken.count })
-            .sum()
-    };
-    let score = |severity| (1.0 - weight(severity) as f64 / (WEIGHT_PER_SCENE * run.planned) as f64).max(0.0);
+    let score = |severity| (1.0 - count(run, severity) as f64 / (WEIGHT_PER_SCENE * run.planned) as f64).max(0.0);
     BTreeMap::from([("hard_score".to_owned(), score(Severity::Hard)), ("soft_score".to_owned(), score(Severity::Soft))])
 }
 

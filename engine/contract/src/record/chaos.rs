@@ -91,6 +91,8 @@ impl Record for ChaosLog {
 ///
 /// Decisions of one (profile, seed) are the same in each part, for every (call, attempt) that happened in both; `c2` and
 /// `c8` make the first calls of `c1` only. Rates are counted over `c1` alone, where each decision stands once.
+/// The plan of pr-g3 counts seeds (`drill` = `chaos`, `scenario` empty): each index has all four parts under every
+/// profile of the policy, and judges demand every one of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Storm {
     /// Name of the profile.
