@@ -15,6 +15,7 @@ use contract::record::{self, Record, Stamp};
 use crate::store::StoreError;
 use crate::store::atomic::{self, Durability, Observer};
 
+pub mod budget;
 pub mod chaos;
 pub mod concurrency;
 pub mod counterpart;

@@ -38,6 +38,18 @@ impl Worker {
         Ok(Self { child, ended: None })
     }
 
+    /// Starts this program with `arguments`; it waits for [`Worker::go`], the end of its stdin.
+    pub(super) fn start_waiting(arguments: &[&str]) -> io::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        let child = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+        Ok(Self { child, ended: None })
+    }
+
+    /// Lets a process that was started waiting begin.
+    pub(super) fn go(&mut self) {
+        self.child.stdin = None;
+    }
+
     /// The process number.
     pub(super) fn pid(&self) -> u32 {
         self.child.id()

@@ -2,7 +2,10 @@
 //! folder `scenarios/<scenario>/` with
 //! - `run-cost.json` ([`super::cost::RunCost`], stamped; of a shared run one file a process, `run-cost-<k>.json`),
 //! - `ledger.jsonl` ([`super::ledger`]; its chain carries no stamp),
-//! - `calibration.json` (what the run was given: the resolved calibration with the one key of the scenario changed).
+//! - `calibration.json` (what the run was given: the resolved calibration with the one key of the scenario changed; for
+//!   processes that share a run the rate limit is lifted too).
+//!
+//! Rows of refused runs (`null_calibration`, `unknown_model`) have no folder.
 //!
 //! Scenarios of [`Claim::At`] and [`Claim::Over`] come in pairs `<limit>-at` and `<limit>-over`: the same script, with the
 //! limit exactly at what the script reaches or asks for, and one unit (micro-dollar, token, millisecond, retry) below.
@@ -41,11 +44,12 @@ pub struct BudgetCase {
     pub exit_code: Option<u8>,
     /// Whether this ran in a process of its own.
     pub process: bool,
-    /// Attempts that arrived at the provider, by its own count.
+    /// Attempts that arrived at the provider, by its own count. Refused runs share one server: each row has its whole count.
+    /// Of shared runs: the reservations in the ledger.
     pub arrived: u64,
     /// Processes that shared the run; 1 for a run of one.
     pub processes: u64,
-    /// Last line that the process wrote on stderr, or the sentence of the refusal; empty when it was silent.
+    /// What the process wrote on stderr, or the sentence of the refusal; empty when it was silent.
     pub said: String,
     /// Why the scenario could not be made; the other fields then say nothing.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -62,7 +66,10 @@ pub enum Claim {
     At,
     /// The same limit one unit lower: exit 1, a violation of `kind`.
     Over,
-    /// The leaf `key` of the calibration is null: exit 2, `said` is `CALIBRATION_NULL: <key>`, nothing arrived.
+    /// The built `engine` under a limit far too low: exit 1, a violation of `kind`; no exact value is claimed.
+    OverBuilt,
+    /// The leaf `key` of the calibration is null: exit 2, a line of `said` ends with `CALIBRATION_NULL: <key>`, nothing
+    /// arrived.
     NullCalibration,
     /// A model without a price: exit 2, `said` names it, nothing arrived.
     UnknownModel,
