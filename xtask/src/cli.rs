@@ -1,6 +1,7 @@
 //! What may be typed: the parsed arguments of each command are the command.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 
 use clap::builder::ArgPredicate;
 use clap::error::ErrorKind;
@@ -10,6 +11,7 @@ use contract::seed::Seed;
 
 use crate::failure::Failure;
 use crate::policy;
+use crate::report::text::{self, Style};
 
 /// What a user may want.
 #[derive(Debug)]
@@ -84,6 +86,19 @@ pub(crate) struct Output {
     /// Whether to use colour
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) color: Color,
+    /// Write a JUnit report: a suite a gate, a case a check
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// Write a Markdown summary
+    #[arg(long, value_name = "FILE")]
+    pub(crate) summary: Option<PathBuf>,
+}
+
+impl Output {
+    /// How text on standard output is laid out.
+    pub(crate) fn style(&self) -> Style {
+        Style { width: text::columns(), color: self.color.on(std::io::stdout().is_terminal()) }
+    }
 }
 
 /// What standard output carries.

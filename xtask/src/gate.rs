@@ -10,7 +10,7 @@ use gates::gate;
 use gates::proofpack::run_facts::RunState;
 use gates::verdict::{GateReport, RunReport, State};
 
-use crate::cli::{self, MessageFormat};
+use crate::cli;
 use crate::compile::{self, Programs};
 use crate::drills::{self, Inputs};
 use crate::facts;
@@ -88,11 +88,7 @@ impl cli::Gate {
 
     /// The report on standard output; gives the exit code.
     fn print(&self, finished: &Finished) -> Result<u8, Failure> {
-        let text = match self.output.message_format {
-            MessageFormat::Human => report::table(finished),
-            MessageFormat::Json => report::json_lines(finished)?,
-        };
-        cli::print(&text)?;
+        report::show(finished, &self.output)?;
         Ok(finished.conclusion().code)
     }
 

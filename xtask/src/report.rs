@@ -1,19 +1,28 @@
-//! How a run ended, as one value that every report renders; the plain table and the JSON lines.
+//! How a run ended, as one value that every report renders.
 
-use std::fmt::Write as _;
+use std::cmp::Reverse;
+use std::path::Path;
 
-use contract::{canonical, exit};
-use gates::check::{Check, Numbers, Severity, Verdict};
+use contract::exit;
+use gates::check::{Check, Numbers, Place, Severity, Verdict};
 use gates::gate;
 use gates::pr_g0::CALIBRATION;
 use gates::proofpack::run_facts::RunState;
 use gates::verdict::{CheckReport, GateReport, RULES_VERSION, RunReport, State, exit_code};
 use serde::Serialize;
-use serde_json::json;
 
+use crate::cli::{self, MessageFormat, Output};
 use crate::failure::Failure;
 use crate::progress::PhaseTime;
 use crate::selection::{Asked, PREFLIGHT};
+
+pub(crate) mod human;
+pub(crate) mod json;
+pub(crate) mod junit;
+pub(crate) mod markdown;
+#[cfg(test)]
+pub(crate) mod sample;
+pub(crate) mod text;
 
 /// Something that went wrong beside the verdicts: a drill that did not finish, a program that is missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -147,107 +156,102 @@ pub(crate) fn refused(asked: &Asked, profile: &str, problems: Vec<String>) -> Fi
     }
 }
 
-/// One JSON line a gate, and one for the run.
-///
-/// # Errors
-/// Never for numbers that judges gave; typed all the same.
-pub(crate) fn json_lines(run: &Finished) -> Result<String, Failure> {
-    let conclusion = run.conclusion();
-    let seconds = |phase: &PhaseTime| json!({"phase": phase.name, "cargo": phase.cargo, "s": phase.took.as_secs_f64()});
-    let last = json!({
-        "type": "run",
-        "word": conclusion.word,
-        "exit": conclusion.code,
-        "profile": run.report.profile,
-        "policy": run.report.policy,
-        "seed": run.seed,
-        "folder": run.folder,
-        "loosened": run.report.loosened,
-        "narrowed": run.narrowed,
-        "not_selected": run.left_out,
-        "problems": run.problems,
-        "phases": run.phases.iter().map(seconds).collect::<Vec<_>>(),
-    });
-    let gates = run.report.gates.iter().map(|gate| json!({"type": "gate", "gate": gate}));
-    let mut out = String::new();
-    for line in gates.chain([last]) {
-        let bytes = canonical::to_bytes(&line).map_err(|error| Failure::internal(format!("report: {error}")))?;
-        out.push_str(&String::from_utf8_lossy(&bytes));
-        out.push('\n');
-    }
-    Ok(out)
-}
-
 /// The worst gate, where one without a verdict counts as no evidence: a gate that was not judged has proven nothing.
 fn worst(gates: &[GateReport]) -> Verdict {
     let verdicts = gates.iter().map(|gate| gate.state.verdict().unwrap_or(Verdict::NoEvidence));
     verdicts.max().unwrap_or(Verdict::NoEvidence)
 }
 
-/// The table for people.
-pub(crate) fn table(run: &Finished) -> String {
-    let mut out = String::new();
-    // Writing to a String cannot fail; the macro's result says so.
-    for gate in &run.report.gates {
-        let hard = gate.checks.iter().filter(|check| check.severity == Severity::Hard);
-        let passed = hard.clone().filter(|check| check.state.verdict() == Some(Verdict::Pass)).count();
-        let blocked = match &gate.state {
-            State::Blocked { by } => format!(" by {by}"),
-            _ => String::new(),
-        };
-        let _ = writeln!(out, "{:<6} {}{blocked}  {passed}/{} checks", gate.id, gate.state.word(), hard.count());
-        for check in &gate.checks {
-            check_lines(check, &mut out);
-        }
-    }
-    for problem in &run.problems {
-        let _ = writeln!(out, "problem: {}", problem.text);
-    }
-    for one in &run.report.loosened {
-        let _ = writeln!(out, "{one}");
-    }
-    if !run.narrowed.is_empty() {
-        let _ = writeln!(out, "narrowed by {}: no pack is cut", run.narrowed.join(", "));
-    }
-    if !run.left_out.is_empty() {
-        let _ = writeln!(out, "not selected: {}", run.left_out.join(", "));
-    }
-    let cargo: f64 = run.phases.iter().filter(|phase| phase.cargo).map(|phase| phase.took.as_secs_f64()).sum();
-    let own: f64 = run.phases.iter().filter(|phase| !phase.cargo).map(|phase| phase.took.as_secs_f64()).sum();
-    for phase in &run.phases {
-        let _ = writeln!(out, "  {:>7.1} s  {}", phase.took.as_secs_f64(), phase.name);
-    }
-    let left = run.bytes_left.map_or_else(String::new, |bytes| format!(", {:.1} GB left on disk", bytes as f64 / 1e9));
-    let _ = writeln!(out, "cargo {cargo:.1} s, gates {own:.1} s{left}");
-    let _ = writeln!(out, "evidence: {}", run.folder);
-    let conclusion = run.conclusion();
-    let _ = writeln!(
-        out,
-        "{} (profile {}, policy {:.12}, seed {}, exit {})",
-        conclusion.word, run.report.profile, run.report.policy, run.seed, conclusion.code
-    );
-    out
+/// One check of a run, with its gate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found<'a> {
+    /// The gate.
+    pub(crate) gate: &'a GateReport,
+    /// The check.
+    pub(crate) check: &'a CheckReport,
 }
 
-fn check_lines(check: &CheckReport, out: &mut String) {
-    let _ = writeln!(out, "  {:<12} {}", check.state.word(), check.id);
-    let troubled = !matches!(check.state.verdict(), None | Some(Verdict::Pass));
-    if troubled {
-        let _ = writeln!(out, "               {}", check.claim);
-        let _ = writeln!(out, "               rule: {}", check.rule);
-        for place in &check.evidence {
-            let line = place.line.map_or_else(String::new, |line| format!(":{line}"));
-            let _ = writeln!(out, "               evidence: {}{line}", place.path);
+impl Found<'_> {
+    /// The verdict, when it was judged and is not PASS.
+    fn red(&self) -> Option<Verdict> {
+        self.check.state.verdict().filter(|verdict| *verdict != Verdict::Pass)
+    }
+
+    /// The rule with what was observed, its bounds and its limit.
+    pub(crate) fn rule(&self) -> String {
+        let numbers = &self.check.numbers;
+        let named = [
+            ("observed", numbers.observed),
+            ("lower", numbers.lower),
+            ("upper", numbers.upper),
+            ("limit", numbers.limit),
+        ];
+        let named: Vec<String> =
+            named.iter().filter_map(|(name, value)| value.map(|value| format!("{name} {value}"))).collect();
+        let rows = if numbers.n > 0 { format!(", n {}", numbers.n) } else { String::new() };
+        match named.as_slice() {
+            [] => self.check.rule.clone(),
+            named => format!("{}; {}{rows}", self.check.rule, named.join(", ")),
         }
-        let _ = writeln!(out, "               repro: {}", check.repro);
     }
-    for row in &check.not_run {
-        let _ = writeln!(out, "               NOT RUN {}: {}", row.row, row.reason);
+
+    /// One command that shows it again.
+    pub(crate) fn repro(&self, profile: &str) -> String {
+        if self.check.repro.is_empty() {
+            // Where the policy was refused no judge wrote one.
+            let id = self.check.id.split(':').next().unwrap_or(&self.check.id);
+            return format!("cargo xtask gate {} --profile {profile} --only {id}", self.gate.id);
+        }
+        self.check.repro.clone()
     }
+
+    /// Files and lines to look at, `path:line`.
+    pub(crate) fn places(&self) -> Vec<String> {
+        let place = |place: &Place| match place.line {
+            Some(line) => format!("{}:{line}", place.path),
+            None => place.path.clone(),
+        };
+        self.check.evidence.iter().map(place).collect()
+    }
+}
+
+/// All checks, gate by gate.
+pub(crate) fn checks(report: &RunReport) -> impl Iterator<Item = Found<'_>> {
+    report.gates.iter().flat_map(|gate| gate.checks.iter().map(move |check| Found { gate, check }))
+}
+
+/// Checks that were judged and did not pass: those that decide first, then the worst first, then in the order of gates.
+pub(crate) fn red(report: &RunReport) -> Vec<Found<'_>> {
+    let mut red: Vec<Found<'_>> = checks(report).filter(|found| found.red().is_some()).collect();
+    red.sort_by_key(|found| (found.check.severity == Severity::Soft, Reverse(found.red())));
+    red
+}
+
+/// Prints a finished run on standard output, and writes the files that were asked for.
+///
+/// # Errors
+/// A file or standard output cannot be written.
+pub(crate) fn show(run: &Finished, output: &Output) -> Result<(), Failure> {
+    let write = |path: &Path, bytes: &[u8]| {
+        std::fs::write(path, bytes).map_err(|error| Failure::file("cannot write", path, &error))
+    };
+    if let Some(path) = &output.junit {
+        write(path, junit::render(run)?.as_bytes())?;
+    }
+    if let Some(path) = &output.summary {
+        write(path, markdown::render(run).as_bytes())?;
+    }
+    match output.message_format {
+        MessageFormat::Human => cli::print(&human::render(run, output.style()))?,
+        MessageFormat::Json => cli::print(&json::render(run)?)?,
+    };
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use contract::canonical;
+
     use super::*;
 
     fn finished(state: RunState, gates: &[State], problems: &[u8]) -> Finished {
@@ -287,8 +291,8 @@ mod tests {
             [(CALIBRATION, "FAIL")]
         );
         assert_eq!(run.report.gates[1].state, State::Blocked { by: CALIBRATION.into() });
-        assert!(table(&run).contains("CALIBRATION_NULL: /STRESS_N"));
-        let lines = json_lines(&run).expect("no numbers");
+        assert!(human::render(&run, text::Style { width: 200, color: false }).contains("CALIBRATION_NULL: /STRESS_N"));
+        let lines = json::render(&run).expect("no numbers");
         assert!(
             lines.lines().all(|line| canonical::parse_evidence(line.as_bytes()).is_ok())
                 && lines.contains("\"exit\":2")
