@@ -140,12 +140,12 @@ mod tests {
     #[test]
     fn a_green_run() {
         insta::assert_snapshot!(text(&sample::green(), 80), @r#"
-PASS          pr-g1  2 of 2 checks pass; many processes share one folder and
-                     nothing is lost
-PASS          pr-g4  1 of 1 checks pass; it stays good, stable, equal, bounded
-                     and safe when it is worked hard
-not selected  pr-g2
-not selected  pr-g3
+pr-g1  PASS         2 of 2 checks pass; many processes share one folder and
+                    nothing is lost
+pr-g4  PASS         1 of 1 checks pass; it stays good, stable, equal, bounded
+                    and safe when it is worked hard
+pr-g2  not selected
+pr-g3  not selected
 
 NOT RUN       crash-points trace: no tracer is installed
 target missed pr-g4 envelope:scribe.mean_hard_score: mean_hard_score in [0.9,
@@ -163,10 +163,10 @@ PASS  profile dev, policy 0123456789ab, seed 0x000000000000002a, exit 0
     #[test]
     fn gat_14_a_red_run() {
         insta::assert_snapshot!(text(&sample::red(), 80), @r#"
-FAIL          pr-g1  1 of 4 checks pass, 2 FAIL, 1 INCONCLUSIVE; many processes
-                     share one folder and nothing is lost
-BLOCKED       pr-g4  blocked by pr-g1; it stays good, stable, equal, bounded and
-                     safe when it is worked hard
+pr-g1  FAIL         1 of 4 checks pass, 2 FAIL, 1 INCONCLUSIVE; many processes
+                    share one folder and nothing is lost
+pr-g4  BLOCKED by pr-g1; it stays good, stable, equal, bounded and safe when it
+               is worked hard
 
 FAIL          pr-g1 no-lost-update for INV-CACHE-LOCK-01
   counter calm/0 is 8; 9 increments were acknowledged
@@ -211,14 +211,16 @@ FAIL  profile dev, policy 0123456789ab, seed 0x000000000000002a, exit 1
     #[test]
     fn a_narrow_page() {
         insta::assert_snapshot!(text(&sample::red(), 40), @r#"
-FAIL          pr-g1  1 of 4 checks pass,
-    2 FAIL, 1 INCONCLUSIVE; many
-    processes share one folder and
-    nothing is lost
-BLOCKED       pr-g4  blocked by pr-g1;
-    it stays good, stable, equal,
-    bounded and safe when it is worked
-    hard
+pr-g1  FAIL         1 of 4 checks pass,
+                    2 FAIL, 1
+                    INCONCLUSIVE; many
+                    processes share one
+                    folder and nothing
+                    is lost
+pr-g4  BLOCKED by pr-g1; it stays good,
+               stable, equal, bounded
+               and safe when it is
+               worked hard
 
 FAIL          pr-g1 no-lost-update for
               INV-CACHE-LOCK-01

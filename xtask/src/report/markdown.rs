@@ -161,7 +161,7 @@ exit 1, policy `0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 | gate | verdict | checks |
 | --- | --- | --- |
 | pr-g1 | FAIL | 1 of 4 checks pass, 2 FAIL, 1 INCONCLUSIVE |
-| pr-g4 | BLOCKED | blocked by pr-g1 |
+| pr-g4 | BLOCKED | by pr-g1 |
 
 - loosened: LOCK&#95;FAIRNESS&#95;MAX 3.0 -&#62; 9.0 (cli: --set LOCK&#95;FAIRNESS&#95;MAX)
 - narrowed by --only no-lost-update: no pack is cut
