@@ -1,5 +1,6 @@
 //! The engine's command line: one file a subcommand, each a struct of parsed arguments that runs itself.
 
+mod cache;
 mod ending;
 mod policy;
 mod scribe;
@@ -21,6 +22,8 @@ pub struct Cli {
 enum Command {
     /// Write the scenes of a story, measure them, repair what breaks a rule
     Scribe(Box<scribe::Scribe>),
+    /// Look after a cache folder, also while it is in use
+    Cache(cache::Cache),
     /// Write the story that a seed gives, to repeat a run of a drill
     Story(story::Story),
 }
@@ -31,6 +34,7 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         match self.command {
             Command::Scribe(scribe) => scribe.run(),
+            Command::Cache(cache) => cache.run(),
             Command::Story(story) => story.run(),
         }
     }

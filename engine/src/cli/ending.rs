@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use contract::exit::engine as exit;
 use serde_json::{Value, json};
 
+use crate::store::{Cause, StoreError};
+
 /// An end without a result: nothing was done, or nothing could be.
 #[derive(Debug)]
 pub(super) struct Refusal {
@@ -44,6 +46,17 @@ impl Refusal {
             print(&json!({"exit_code": self.code, "reason": self.reason, "problems": self.problems}).to_string());
         }
         ExitCode::from(self.code)
+    }
+}
+
+/// A shared folder failed; the reason is the word of its error.
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        let code = match error.cause {
+            Cause::UnsupportedFilesystem(_) | Cause::Invalid(_) => exit::USAGE,
+            Cause::Io(_) | Cause::LockTimeout(_) => exit::UNAVAILABLE,
+        };
+        Self { code, reason: error.word(), problems: vec![error.to_string()] }
     }
 }
 
