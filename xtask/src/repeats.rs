@@ -129,7 +129,8 @@ fn through_engine(
         "--calibration",
         &text(&calibration),
         "--out",
-        &text(out),
+        // The folder of a pack must be empty, and `out` holds the story.
+        &text(&out.join("pack")),
     ]
     .map(str::to_owned)
     .to_vec();
@@ -148,7 +149,7 @@ fn through_engine(
             return Ok((None, exit, format!("engine {}: {}: {last}", arguments[0], ended.end)));
         }
     }
-    match outcome(out) {
+    match outcome(&out.join("pack")) {
         Ok(outcome) => Ok((Some(outcome), exit, String::new())),
         Err(reason) => Ok((None, exit, reason)),
     }

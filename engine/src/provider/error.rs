@@ -101,10 +101,17 @@ impl ProviderError {
         }
     }
 
-    /// Whether the server answered with an error status, so that a missing usage means nothing was used (HRD-30).
+    /// Whether nothing can have been used (HRD-30): the server answered with an error status, or nobody was asked.
     #[must_use]
     pub fn answered_with_error_status(&self) -> bool {
-        matches!(self, Self::RateLimited { .. } | Self::Server { .. } | Self::Auth { .. } | Self::BadRequest { .. })
+        matches!(
+            self,
+            Self::RateLimited { .. }
+                | Self::Server { .. }
+                | Self::Auth { .. }
+                | Self::BadRequest { .. }
+                | Self::NotCached { .. }
+        )
     }
 
     /// The floor that the answer put under the next wait.

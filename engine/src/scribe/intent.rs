@@ -244,6 +244,16 @@ pub(crate) fn check_rules(intent: &Value, problems: &mut Problems) {
     {
         problems.add("/constraints/max_scenes", Word::Order, format!("{most} is below min_scenes {least}"));
     }
+    for list in ["/constraints/banned_words", "/constraints/forbidden_cliches"] {
+        for (index, phrase) in items(intent, list).iter().enumerate() {
+            if phrase
+                .as_str()
+                .is_some_and(|phrase| !phrase.trim().is_empty() && !phrase.contains(char::is_alphanumeric))
+            {
+                problems.add(format!("{list}/{index}"), Word::Empty, "a phrase without a word is never found");
+            }
+        }
+    }
     check_waypoints(intent, "/emotion/waypoints", problems);
 }
 
