@@ -66,11 +66,15 @@ fn write(folder: &Path, name: &str, value: &impl serde::Serialize) {
     fs::write(folder.join(name), canonical::to_bytes(value).expect("finite")).expect("written");
 }
 
-fn run(folder: &Path) {
+fn prepare(folder: &Path) {
     let values = calibration();
     write(folder, "calibration.json", &values);
     write(folder, "gate.json", &policy(&values));
     write(folder, "plan.json", &plan());
+}
+
+fn run(folder: &Path) {
+    prepare(folder);
     assert_cmd::Command::new(env!("CARGO_BIN_EXE_drill"))
         .current_dir(folder)
         .args(["concurrency", "--plan", "plan.json", "--calibration", "calibration.json", "--policy", "gate.json"])
@@ -187,4 +191,33 @@ fn disks(folder: &Path) {
     }
     assert_eq!(outcomes.len(), 7);
     assert!(outcomes.values().all(|of_one| of_one.len() == 5 && of_one.iter().all(|word| *word == of_one[0])));
+}
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "the test ends the process that it starts")]
+fn an_interrupted_drill_leaves_no_folder_behind() {
+    let folder = tempfile::tempdir().expect("a folder is made");
+    prepare(folder.path());
+    let temporary = folder.path().join("tmp");
+    fs::create_dir(&temporary).expect("a folder is made");
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_drill"))
+        .current_dir(folder.path())
+        .env("TMPDIR", &temporary)
+        .args(["concurrency", "--plan", "plan.json", "--calibration", "calibration.json", "--policy", "gate.json"])
+        .args(["--out", "out"])
+        .spawn()
+        .expect("the drill starts");
+    let holds_work = || {
+        let works = fs::read_dir(&temporary).expect("lists").map(|entry| entry.expect("an entry").path());
+        works.filter(|work| work.join("calm").is_dir()).count()
+    };
+    while holds_work() == 0 {
+        assert_eq!(child.try_wait().expect("it is ours"), None, "it ended before it began");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+    assert_eq!(child.wait().expect("it is ours").code(), Some(130));
+    assert!(!folder.path().join("out/writers.jsonl").exists(), "half a drill is no evidence");
+    assert_eq!(holds_work(), 0);
 }

@@ -10,7 +10,7 @@ use contract::exit;
 use contract::record::lock::{Counter, Kill, Phase, Reader, Residue, Section, StoppedWaiter, Writer};
 use contract::seed::Seed;
 
-use super::process::end_with_parent;
+use super::process::{clear_when_interrupted, end_with_parent};
 use super::{Common, DrillError, Setting};
 use crate::clock::since_boot_ns;
 use crate::store::lock::LockPolicy;
@@ -70,6 +70,7 @@ impl Args {
             work: tempfile::Builder::new().prefix("proofhouse-drill-").tempdir()?,
             setting,
         };
+        clear_when_interrupted(drill.work.path())?;
         let mut found = Found::default();
         crowd::calm(&drill, &mut found)?;
         storm::storm(&drill, &mut found)?;

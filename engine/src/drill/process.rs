@@ -4,9 +4,12 @@
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use contract::exit::engine as exit;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// A worker of this very program. It is killed when it is dropped without having been waited for.
 #[derive(Debug)]
@@ -99,6 +102,28 @@ pub(super) fn signal_self(signal: Signal) -> io::Result<()> {
 pub(super) fn end_with_parent() -> io::Result<()> {
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    Ok(())
+}
+
+/// From now on an interrupted drill removes `folder` before it ends. Its workers end with it.
+pub(super) fn clear_when_interrupted(folder: &Path) -> io::Result<()> {
+    let folder = folder.to_owned();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let (mut interrupt, mut terminate) = {
+        let _entered = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        });
+        // Workers may still write there, so what cannot be removed now is left to the system's own cleaning.
+        let _ = std::fs::remove_dir_all(&folder);
+        std::process::exit(i32::from(exit::INTERRUPTED));
+    });
     Ok(())
 }
 
