@@ -4,6 +4,7 @@
 //! whether the verdict follows from the evidence. Nothing here starts a program, reads a clock or prints.
 
 pub mod agree;
+pub mod attack;
 pub mod attest;
 pub mod build;
 pub mod codes;
@@ -23,6 +24,7 @@ pub mod readme_of;
 pub mod records;
 pub mod replay_args;
 pub mod report;
+pub mod reprotest;
 pub mod run_facts;
 pub mod sbom;
 pub mod scripts;

@@ -254,3 +254,27 @@ impl Read for Section {
         Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ppk_17_spilled_inputs_come_out_as_they_went_in() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut spool = Spool::new(folder.path(), 1 << 20);
+        let content = |name: u8| (0..30_000_000_u32).map(|at| (at >> 9) as u8 ^ name).collect::<Vec<u8>>();
+        for name in [b'a', b'b', b'c'] {
+            let path = char::from(name).to_string();
+            std::fs::write(folder.path().join(&path), content(name)).expect("files can be written");
+            spool.take(&path, None).expect("a regular file");
+        }
+        assert!(spool.file_len > 0, "the third does not fit into memory");
+        assert_eq!(spool.changed(), []);
+        for (mut input, name) in spool.into_inputs().expect("the temporary file is there").zip([b'a', b'b', b'c']) {
+            let mut found = Vec::new();
+            input.bytes.read_to_end(&mut found).expect("readable");
+            assert!(found == content(name) && input.crc == crc32fast::hash(&found) && input.size == 30_000_000);
+        }
+    }
+}
