@@ -404,3 +404,18 @@ fn a_key_is_in_no_output() {
         assert!(!bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes()), "{}", file.display());
     }
 }
+
+#[test]
+fn a_story_never_overwrites_another() {
+    let folder = tempfile::tempdir().expect("a folder is made");
+    let run = |seed: &str| {
+        let mut command = engine(folder.path());
+        command.args(["story", "--seed", seed, "--out", "story"]);
+        end(command)
+    };
+    assert_eq!(run("1").code, 0);
+    let before = fs::read(folder.path().join("story/plan.json")).expect("written");
+    let again = run("2");
+    assert_eq!((again.code, again.word()), (2, "usage"));
+    assert_eq!(fs::read(folder.path().join("story/plan.json")).expect("still there"), before);
+}

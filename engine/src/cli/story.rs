@@ -41,6 +41,9 @@ impl Story {
     fn write(&self) -> Result<(), Refusal> {
         let (intent, plan) = generate::story(self.seed);
         let files = [("intent.json", canonical::to_pretty(&intent)), ("plan.json", canonical::to_pretty(&plan))];
+        if let Some((name, _)) = files.iter().find(|(name, _)| self.out.join(name).exists()) {
+            return Err(Refusal::usage(format!("{} exists already", self.out.join(name).display())));
+        }
         for (name, bytes) in files {
             let bytes = bytes.map_err(|error| Refusal::store(error.to_string()))?;
             let put = atomic::put(&self.out.join(name), &bytes, Durability::File, &Observer::default());

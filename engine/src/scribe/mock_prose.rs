@@ -293,8 +293,8 @@ impl<'a> Writer<'a> {
     fn speak(&mut self, left: usize) -> usize {
         let next = self.decks[3].next(self.grammar.speech.len());
         let Some(line) = self.grammar.speech.get(next) else { return 0 };
-        let tag = self.draws.pick(&self.grammar.tag).cloned().unwrap_or_default();
-        let spoken = self.voice.spoken(line, &tag, &mut self.draws);
+        let Some(tag) = self.draws.pick(&self.grammar.tag) else { return 0 };
+        let spoken = self.voice.spoken(line, tag, &mut self.draws);
         self.speech_left = self.speech_left.saturating_sub(count_words(line));
         let words = count_words(&spoken);
         if !self.is_allowed(&spoken) || !fits(words, left) {
@@ -312,9 +312,10 @@ impl<'a> Writer<'a> {
             Some(Rule::ForbiddenCliches) => &self.ask.forbidden_cliches,
             _ => return 0,
         };
-        let word = self.draws.pick(phrases).cloned().unwrap_or_default();
-        let phrase = self.draws.pick(&self.grammar.banned).cloned().unwrap_or_default();
-        let sentence = self.voice.sentence(&phrase, &word, &mut self.draws);
+        let (Some(word), Some(phrase)) = (self.draws.pick(phrases), self.draws.pick(&self.grammar.banned)) else {
+            return 0;
+        };
+        let sentence = self.voice.sentence(phrase, word, &mut self.draws);
         self.add(&sentence)
     }
 
