@@ -1,7 +1,7 @@
 //! Runs the drills of one gate, in the order of its plan, each writing its observations into the gate's folder.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::path::Path;
 use std::time::Duration;
 
 use contract::exit;
@@ -18,9 +18,6 @@ const LIMITS: &[(&str, u64)] = &[("dev", 300), ("ci", 1200), ("release", 7200), 
 /// For a profile of one's own.
 const LIMIT_ELSE_S: u64 = 7200;
 
-/// Asking a drill what it takes.
-const HELP_MAX: Duration = Duration::from_secs(10);
-
 /// The files that a drill is given.
 #[derive(Clone, Debug)]
 pub(crate) struct Inputs<'a> {
@@ -30,8 +27,6 @@ pub(crate) struct Inputs<'a> {
     pub(crate) calibration: &'a Path,
     /// `policy/gate.json`.
     pub(crate) policy: &'a Path,
-    /// The calibrations of scenarios with values of their own.
-    pub(crate) scenarios: &'a [(String, PathBuf)],
 }
 
 /// Runs every drill of `plan`. One that does not end well gives a problem, and the next one still runs.
@@ -55,7 +50,7 @@ pub(crate) fn run(
     }
     for name in names {
         progress.begin(format!("{} drill {name}", plan.gate), false);
-        let task = task(name, plan, inputs, &out, progress)?;
+        let task = task(name, plan, inputs, &out);
         let ended = task.run(progress, |_, _| ())?;
         // Not evidence: what a drill says beside its rows helps whoever looks for the reason.
         folder
@@ -68,28 +63,20 @@ pub(crate) fn run(
     Ok(problems)
 }
 
-/// A drill takes the files that its own help names, so that one which needs no policy does not have to take it.
-fn task(name: &str, plan: &Plan, inputs: &Inputs<'_>, out: &Path, progress: &mut Progress) -> Result<Task, Failure> {
+fn task(name: &str, plan: &Plan, inputs: &Inputs<'_>, out: &Path) -> Task {
     let limit = LIMITS.iter().find(|(profile, _)| *profile == plan.profile).map_or(LIMIT_ELSE_S, |(_, limit)| *limit);
-    let help =
-        process::program_in(out, inputs.program, [name, "--help"], HELP_MAX).labelled("drill").ask(progress)?.out;
-    let mut arguments: Vec<OsString> = vec![name.into(), "--plan".into(), out.join("plan.json").into()];
-    arguments.extend(["--calibration".into(), inputs.calibration.into(), "--out".into(), out.into()]);
-    if help.contains("--policy ") {
-        arguments.extend(["--policy".into(), inputs.policy.into()]);
-    }
-    if help.contains("--scenario ") {
-        for (name, file) in inputs.scenarios {
-            let mut value = OsString::from(format!("{name}="));
-            value.push(file);
-            arguments.extend(["--scenario".into(), value]);
-        }
-    }
+    let plan_file = out.join("plan.json");
+    let arguments: [&OsStr; 9] = [
+        name.as_ref(),
+        "--plan".as_ref(),
+        plan_file.as_ref(),
+        "--calibration".as_ref(),
+        inputs.calibration.as_ref(),
+        "--policy".as_ref(),
+        inputs.policy.as_ref(),
+        "--out".as_ref(),
+        out.as_ref(),
+    ];
     let task = process::program_in(out, inputs.program, arguments, Duration::from_secs(limit));
-    let task = task.labelled(format!("drill {name}")).without_own_variables();
-    // Read by a build with the feature `sabotage` only; without it the name is not in the binary.
-    Ok(match std::env::var_os("PROOFHOUSE_SABOTAGE") {
-        Some(defect) => task.env("PROOFHOUSE_SABOTAGE", defect),
-        None => task,
-    })
+    task.labelled(format!("drill {name}")).without_own_variables().with_sabotage()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use contract::exit;
 use contract::plan::Plan;
@@ -15,6 +15,7 @@ use crate::compile::{self, Programs};
 use crate::drills::{self, Inputs};
 use crate::facts;
 use crate::failure::Failure;
+use crate::foresight;
 use crate::plan;
 use crate::policy::{self, Loaded, Refused, Wanted};
 use crate::preflight;
@@ -37,8 +38,6 @@ pub(crate) struct Run {
     pub(crate) loaded: Loaded,
     pub(crate) plans: Vec<Plan>,
     pub(crate) folder: RunFolder,
-    /// The calibrations of scenarios that have values of their own.
-    pub(crate) scenarios: Vec<(String, PathBuf)>,
     /// What went wrong beside the verdicts, so far.
     pub(crate) problems: Vec<Problem>,
     /// The gates that were judged, so far.
@@ -70,7 +69,8 @@ impl cli::Gate {
         let plans = plan::plans(&asked, &loaded, &source, &toolchain, seed);
         if self.plan {
             progress.finish();
-            return cli::print(&plan::text(&plans, &asked, &loaded));
+            let seconds = foresight::timings(&space.gates_folder());
+            return cli::print(&plan::text(&plans, &asked, &loaded, &seconds));
         }
         if asked.is_foreign() && loaded.policy.values.command_subject.is_empty() {
             let failure = Failure::usage("no program to judge: COMMAND_SUBJECT is empty");
@@ -79,9 +79,8 @@ impl cli::Gate {
         progress.expect_steps(plan::steps(&asked, &plans));
         let turn = Turn::take(&space.gates_folder(), &mut progress)?;
         let folder = RunFolder::create(&space.gates_folder(), &turn, &source.commit)?;
-        let (scenarios, problems, judged) = (Vec::new(), Vec::new(), Vec::new());
-        let mut run =
-            Run { typed: self, asked, space, source, toolchain, loaded, plans, folder, scenarios, problems, judged };
+        let (problems, judged) = (Vec::new(), Vec::new());
+        let mut run = Run { typed: self, asked, space, source, toolchain, loaded, plans, folder, problems, judged };
         let ended = run.execute(&mut progress);
         run.finish(ended, &mut progress)
     }
@@ -139,16 +138,10 @@ impl Run {
         self.seal(progress)
     }
 
-    fn write_policy_and_plans(&mut self) -> Result<(), Failure> {
+    fn write_policy_and_plans(&self) -> Result<(), Failure> {
         self.folder.write("policy/gate.json", &self.loaded.file)?;
         self.folder.write("policy/leak-allow.json", &self.loaded.leak_allow)?;
         self.folder.write("calibration.json", &self.loaded.calibration)?;
-        for name in self.loaded.policy.file.scenarios.keys() {
-            let values = self.loaded.policy.file.scenario(name).map_err(|error| Failure::usage(error.to_string()))?;
-            let values = values.to_value().map_err(|error| Failure::internal(error.to_string()))?;
-            let path = self.folder.write_json(&format!("scenarios/{name}.json"), &values)?;
-            self.scenarios.push((name.clone(), path));
-        }
         for plan in &self.plans {
             self.folder.write_json(&format!("evidence/{}/plan.json", plan.gate), plan)?;
         }
@@ -161,7 +154,6 @@ impl Run {
             program: &programs.drill,
             calibration: &self.folder.path.join("calibration.json"),
             policy: &self.folder.path.join("policy/gate.json"),
-            scenarios: &self.scenarios,
         };
         self.problems.extend(drills::run(plan, &inputs, &self.folder, progress)?);
         repeats::run(plan, programs, self.loaded.policy.values.repeated_indices, &self.folder, progress)
@@ -221,10 +213,17 @@ impl Run {
     /// The report, whatever became of the run.
     fn finish(mut self, ended: Result<(), Failure>, progress: &mut Progress) -> Result<u8, Failure> {
         progress.finish();
+        if let Err(failure) = foresight::remember(&self.space.gates_folder(), progress.phases()) {
+            // Only the next plan reads it.
+            progress.say(&format!("note: {}", failure.message));
+        }
         let mut state = self.state();
         if let Err(failure) = ended {
             state = self.cut_short(failure);
-            self.write_verdict(state)?;
+            // The report on standard output must not be lost over a file beside it.
+            if let Err(failure) = self.write_verdict(state) {
+                self.problems.push(Problem { code: failure.code, text: failure.message });
+            }
         }
         let finished = Finished {
             report: RunReport::from_gates(&self.loaded.policy, self.judged),

@@ -6,6 +6,7 @@ mod compile;
 mod drills;
 mod facts;
 mod failure;
+mod foresight;
 mod gate;
 mod plan;
 mod policy;

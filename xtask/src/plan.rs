@@ -1,13 +1,13 @@
 //! The plan of a run as a value: computed whole, written into the run folder, printed by `--plan`, and only then acted on.
 
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 
-use contract::exit;
 use contract::plan::{DrillPlan, Plan};
 use contract::seed::Seed;
 use gates::gate;
 
 use crate::failure::Failure;
+use crate::foresight;
 use crate::policy::Loaded;
 use crate::selection::{Asked, PREFLIGHT, SEAL, WORKLOADS};
 use crate::workspace::{Source, Toolchain};
@@ -72,44 +72,58 @@ pub(crate) fn steps(asked: &Asked, plans: &[Plan]) -> u64 {
     2 + tools + gates as u64 + u64::from(asked.has(SEAL))
 }
 
-/// What `--plan` prints.
-pub(crate) fn text(plans: &[Plan], asked: &Asked, loaded: &Loaded) -> String {
-    let mut out = String::new();
+/// What `--plan` prints: policy, then each gate with its drills and checks. `seconds` is how long phases took last.
+pub(crate) fn text(plans: &[Plan], asked: &Asked, loaded: &Loaded, seconds: &BTreeMap<String, f64>) -> String {
     let policy = &loaded.policy;
     let seed = plans.first().map_or_else(String::new, |plan| format!(", seed 0x{}", plan.master_seed));
-    // Writing to a String cannot fail; the macro's result says so.
-    let _ = writeln!(out, "profile {}, policy {}{seed}", policy.file.profile, policy.digest);
-    for one in &policy.file.loosened {
-        let _ = writeln!(out, "{one}");
-    }
+    let mut out = vec![format!("profile {}, policy {}{seed}", policy.file.profile, policy.digest)];
+    out.push(format!("limits: {}; the others: cargo xtask config show", scalars(loaded)));
+    out.extend(policy.file.loosened.iter().map(ToString::to_string));
     for plan in plans {
-        let _ = writeln!(out, "\n{}", plan.gate);
-        let Some(gate) = gate::find(&plan.gate) else {
-            let _ = writeln!(out, "  no check is registered: NO_EVIDENCE");
-            continue;
-        };
-        let _ = writeln!(out, "  {}", gate.claim);
-        for drill in &plan.drills {
-            let scenario = if drill.scenario.is_empty() { String::new() } else { format!(" {}", drill.scenario) };
-            let runs = if drill.runs == 0 {
-                String::new()
-            } else {
-                format!(": n {}, seeds 0x{} … 0x{}", drill.runs, plan.seed(0), plan.seed(drill.runs - 1))
-            };
-            let _ = writeln!(out, "  drill {}{scenario}{runs}", drill.drill);
-        }
-        for check in gate.checks {
-            let state = if asked.wants(check.id) { "" } else { " (not selected)" };
-            let family = format!("{:?}", check.family).to_lowercase();
-            let _ = writeln!(out, "  {:<24} {family:<9} {}{state}", check.id, check.rule);
-        }
+        out.push(String::new());
+        gate_lines(plan, asked, loaded, seconds, &mut out);
     }
     if asked.has(SEAL) {
-        let _ = writeln!(out, "\n{SEAL}\n  seals the evidence of the gates above when all of them are PASS");
+        out.push(format!("\n{SEAL}\n  seals the evidence of the gates above when all of them are PASS"));
     }
-    for id in asked.left_out() {
-        let _ = writeln!(out, "\n{id}: not selected");
+    out.extend(asked.left_out().iter().map(|id| format!("\n{id}: not selected")));
+    let of_gates = |name: &&String| plans.iter().any(|plan| name.starts_with(&plan.gate)) || asked.has(PREFLIGHT);
+    let expected: f64 = seconds.iter().filter(|(name, _)| of_gates(name)).map(|(_, s)| s).sum();
+    out.push(match seconds.is_empty() {
+        true => "\nexpected: unknown before the first run; dev is to need at most 30 s beside cargo's own time".into(),
+        false => format!("\nexpected: {expected:.0} s, as long as the same phases took last"),
+    });
+    out.push("nothing was run\n".into());
+    out.join("\n")
+}
+
+fn gate_lines(plan: &Plan, asked: &Asked, loaded: &Loaded, seconds: &BTreeMap<String, f64>, out: &mut Vec<String>) {
+    out.push(plan.gate.clone());
+    let Some(gate) = gate::find(&plan.gate) else {
+        out.push("  no check is registered: NO_EVIDENCE".into());
+        return;
+    };
+    out.push(format!("  {}", gate.claim));
+    for drill in &plan.drills {
+        let scenario = if drill.scenario.is_empty() { String::new() } else { format!(" {}", drill.scenario) };
+        let seeds = |last: u64| format!(": n {}, seeds 0x{} … 0x{}", drill.runs, plan.seed(0), plan.seed(last));
+        let runs = drill.runs.checked_sub(1).map_or_else(String::new, seeds);
+        let took = seconds.get(&format!("{} drill {}", plan.gate, drill.drill));
+        let took = took.map_or_else(String::new, |seconds| format!(", {seconds:.1} s last"));
+        out.push(format!("  drill {}{scenario}{runs}{took}", drill.drill));
     }
-    let _ = writeln!(out, "\nNothing was run (exit {}).", exit::gate::PASS);
-    out
+    let n = plan.drills.iter().map(|drill| drill.runs).max().unwrap_or(0);
+    for check in gate.checks {
+        let state = if asked.wants(check.id) { "" } else { " (not selected)" };
+        let family = format!("{:?}", check.family).to_lowercase();
+        out.push(format!("  {:<24} {family:<9} {}{state}", check.id, check.rule));
+        out.push(format!("  {:<34} sees: {}", "", foresight::smallest_change(check, n, &loaded.policy)));
+    }
+}
+
+/// Every number at the top of the policy, so that few limits have to be looked up to read a plan.
+fn scalars(loaded: &Loaded) -> String {
+    let fields = loaded.policy.file.values.as_object();
+    let scalars = fields.into_iter().flatten().filter(|(_, value)| value.is_number());
+    scalars.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
 }

@@ -163,6 +163,15 @@ impl Task {
         self
     }
 
+    /// Passes on the name of a defect. Only an engine built with the feature `sabotage` reads it; the name is not even in
+    /// the binary of any other.
+    pub(crate) fn with_sabotage(self) -> Self {
+        match std::env::var_os("PROOFHOUSE_SABOTAGE") {
+            Some(defect) => self.env("PROOFHOUSE_SABOTAGE", defect),
+            None => self,
+        }
+    }
+
     /// The command without folders, for logs that must not name the machine.
     pub(crate) fn command_line(&self) -> Vec<String> {
         let base = |text: &OsStr| {
@@ -189,11 +198,13 @@ impl Task {
             tail: VecDeque::new(),
         };
         let mut left_at = None;
+        let mut said_waiting = false;
         let end = loop {
             match lines.recv_timeout(POLL) {
                 Ok((stream, line)) => {
                     // What cargo prints while another one holds a lock; silence here would read as a hang.
-                    if let Some(what) = line.trim_start().strip_prefix("Blocking waiting for file lock on ") {
+                    let waiting = line.trim_start().strip_prefix("Blocking waiting for file lock on ");
+                    if let Some(what) = waiting.filter(|_| !std::mem::replace(&mut said_waiting, true)) {
                         progress.say(&format!("waiting for another cargo (its lock on {what})"));
                     }
                     ended.keep(stream, &line);

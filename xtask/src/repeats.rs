@@ -136,11 +136,8 @@ fn through_engine(
     .to_vec();
     let mut exit = None;
     for arguments in [story, scribe] {
-        let task = process::program_in(out, &programs.engine, &arguments, ENGINE_MAX).without_own_variables();
-        let task = match std::env::var_os("PROOFHOUSE_SABOTAGE") {
-            Some(defect) => task.env("PROOFHOUSE_SABOTAGE", defect),
-            None => task,
-        };
+        let task = process::program_in(out, &programs.engine, &arguments, ENGINE_MAX);
+        let task = task.without_own_variables().with_sabotage();
         let ended = task.ask(progress)?;
         exit = ended.code().and_then(|code| u8::try_from(code).ok());
         // A story that fails its own rules is told all the same, and compared.
