@@ -97,7 +97,7 @@ pub(crate) fn write_members(run: &Run, progress: &mut Progress) -> Result<(), Fa
 /// Writes `run.json`. Outside git there is no subject to name, so none is written and no pack can be cut.
 ///
 /// # Errors
-/// The running program cannot be read, or the file cannot be written.
+/// The file cannot be written.
 pub(crate) fn write_run(run: &Run, state: RunState) -> Result<(), Failure> {
     let (Some(git_commit), Some(git_tree)) = (GitId::parse(&run.source.commit), GitId::parse(&run.source.tree)) else {
         return Ok(());
@@ -122,7 +122,7 @@ pub(crate) fn write_run(run: &Run, state: RunState) -> Result<(), Failure> {
             expect: Level::NormalisedEqual,
             timeout_s: REPLAY_MAX_S,
         },
-        tool: tool()?,
+        tool: run.tool.clone(),
         loosened: run.loaded.policy.file.loosened.iter().map(|one| one.key.clone()).collect(),
         narrowed: run.asked.narrowed.clone(),
     };
@@ -138,7 +138,11 @@ fn parts(judged: &[GateReport]) -> Vec<Part> {
         .collect()
 }
 
-fn tool() -> Result<Tool, Failure> {
+/// The program that runs. Asked at the start: `cargo test` may put a newer one in its place while the run goes on.
+///
+/// # Errors
+/// The running program cannot be read.
+pub(crate) fn tool() -> Result<Tool, Failure> {
     let unreadable =
         |error: std::io::Error| Failure::infrastructure(format!("cannot read the running program: {error}"));
     let file = std::env::current_exe().and_then(std::fs::File::open).map_err(unreadable)?;

@@ -15,7 +15,7 @@ use crate::progress::PhaseTime;
 /// Beside the run folders: how long each phase took when it last ran.
 const TIMINGS: &str = "timings.json";
 /// The error probability of each bound (STA-2).
-const ALPHA: Alpha = Alpha(0.05);
+const ALPHA: f64 = 0.05;
 
 /// Seconds of each phase when it last ran, by name; empty before the first run.
 pub(crate) fn timings(gates_folder: &Path) -> BTreeMap<String, f64> {
@@ -45,7 +45,7 @@ pub(crate) fn smallest_change(check: &Check, n: u64, policy: &Policy) -> String 
         (Family::Invariant, _, 0) => "one broken row".into(),
         (Family::Invariant, _, n) => {
             // 1 - alpha^(1/n): below this rate a fault is more likely than alpha to stay away from all n runs.
-            let rate = 1.0 - ALPHA.0.powf(1.0 / n as f64);
+            let rate = 1.0 - ALPHA.powf(1.0 / n as f64);
             format!("one broken row; a fault in {:.2} % of runs is met with 95 %", rate * 100.0)
         }
         (Family::Proof, "hard-pass-rate", n) => rate(n, policy.values.pass_ratio_min),
@@ -55,10 +55,12 @@ pub(crate) fn smallest_change(check: &Check, n: u64, policy: &Policy) -> String 
 
 /// For "at least `least`": how many of `n` must pass, and up to how many it fails.
 fn rate(n: u64, least: f64) -> String {
-    let limit = Limit { min: Some(least), max: None };
-    let decision = |passes: u64| Proportion::new(passes, n).and_then(|counted| counted.decide(limit, ALPHA)).ok();
-    let is_pass = |passes: u64| matches!(decision(passes), Some(Decision::Pass));
-    let is_fail = |passes: u64| matches!(decision(passes), Some(Decision::Fail));
+    let decision = |passes: u64| {
+        let (limit, alpha) = (Limit::at_least(least)?, Alpha::new(ALPHA)?);
+        Proportion::new(passes, n).and_then(|counted| counted.decide(limit, alpha))
+    };
+    let is_pass = |passes: u64| matches!(decision(passes), Ok(Decision::Pass));
+    let is_fail = |passes: u64| matches!(decision(passes), Ok(Decision::Fail));
     // Both words are monotone in the passes, so bisection finds where each begins.
     let first = |holds: &dyn Fn(u64) -> bool| {
         let (mut low, mut high) = (0, n + 1);

@@ -7,6 +7,7 @@ use std::path::Path;
 use contract::exit;
 use contract::plan::Plan;
 use gates::gate;
+use gates::proofpack::manifest::Tool;
 use gates::proofpack::run_facts::RunState;
 use gates::verdict::{GateReport, RunReport, State};
 
@@ -37,6 +38,8 @@ pub(crate) struct Run {
     pub(crate) toolchain: Toolchain,
     pub(crate) loaded: Loaded,
     pub(crate) plans: Vec<Plan>,
+    /// The program that runs.
+    pub(crate) tool: Tool,
     pub(crate) folder: RunFolder,
     /// What went wrong beside the verdicts, so far.
     pub(crate) problems: Vec<Problem>,
@@ -80,7 +83,9 @@ impl cli::Gate {
         let turn = Turn::take(&space.gates_folder(), &mut progress)?;
         let folder = RunFolder::create(&space.gates_folder(), &turn, &source.commit)?;
         let (problems, judged) = (Vec::new(), Vec::new());
-        let mut run = Run { typed: self, asked, space, source, toolchain, loaded, plans, folder, problems, judged };
+        let tool = facts::tool()?;
+        let mut run =
+            Run { typed: self, asked, space, source, toolchain, loaded, plans, tool, folder, problems, judged };
         let ended = run.execute(&mut progress);
         run.finish(ended, &mut progress)
     }
