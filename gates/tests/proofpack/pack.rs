@@ -383,3 +383,17 @@ fn ppk_44_reprotest_of_a_built_pack() {
     let fault = reprotest::compare(&kept, &first).expect_err("a clock byte was planted");
     assert_eq!((fault.code, fault.reason, fault.offset), (Code::Repro, Reason::Offset, Some(10)), "A55");
 }
+
+#[test]
+fn a20_a22_a_verdict_that_its_evidence_does_not_bear() {
+    // The run was judged PASS; then its rows were changed, and everything was hashed anew by `build`.
+    let report = |rows: &[u8]| {
+        let world = World::green();
+        world.put("evidence/pr-g3/rows.jsonl", rows);
+        check(&world.pack())
+    };
+    let red = report(b"{\"ok\":false,\"schema\":\"test.row/1\"}\n");
+    assert_eq!((codes(&red)[0], red.exit()), ((Code::Verdict, Reason::Verdict), 1), "A20");
+    let gone = report(b"");
+    assert_eq!((codes(&gone), gone.exit()), (vec![(Code::Underivable, Reason::Underivable)], 6), "A22");
+}
