@@ -21,8 +21,11 @@ fn read(path: &str) -> String {
 fn each_check_has_its_row_in_the_page_of_its_gate() {
     for gate in GATES {
         let page = read(&format!("docs/gates/{}.md", gate.id));
-        let rows: BTreeSet<&str> =
-            page.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next()).filter(|id| *id != "check").collect();
+        let rows: BTreeSet<&str> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("| ")?.split(" |").next())
+            .filter(|id| *id != "check")
+            .collect();
         let checks: BTreeSet<&str> = gate.checks.iter().map(|check| check.id).collect();
         assert_eq!(rows, checks, "docs/gates/{}.md", gate.id);
     }

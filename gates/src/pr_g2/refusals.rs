@@ -15,7 +15,9 @@ pub(super) fn null_calibration(context: &Context<'_>) -> Outcome {
     let (made, not_run) = matrix.of(Claim::NullCalibration);
     let mut broken = matrix.broken(&made, |case| {
         let key = case.key.as_deref().unwrap_or("");
-        let named = case.said.trim_end().ends_with(&format!("CALIBRATION_NULL: {key}"));
+        // The program says what is wrong and ends with the reason word on a line of its own.
+        let refusal = format!("CALIBRATION_NULL: {key}");
+        let named = case.said.lines().any(|line| line.trim_end().ends_with(&refusal));
         if case.exit_code != Some(2) {
             Some(format!("{key} as null ended with {:?}", case.exit_code))
         } else if !named {
