@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use contract::canonical;
 use contract::chaos_profile::ChaosFile;
@@ -10,6 +11,7 @@ use contract::digest::Digest;
 use contract::plan::Plan;
 use contract::policy::GatePolicy;
 use contract::record::chaos::{Attempt, ChaosLog, Storm, StormPurpose, WireCase};
+use contract::record::run::Repeat;
 use contract::record::{self, Record};
 use contract::seed::Seed;
 use serde_json::{Value, json};
@@ -20,9 +22,14 @@ fn tracked(name: &str) -> Value {
     canonical::parse_evidence(&fs::read(path).expect("it is tracked")).expect("strict JSON")
 }
 
-fn run(folder: &Path, calls: u64) {
+/// One run of the drill for all tests here; it takes seconds.
+static FIRST: LazyLock<tempfile::TempDir> = LazyLock::new(run);
+
+fn run() -> tempfile::TempDir {
+    let scratch = tempfile::tempdir().expect("a temporary folder");
+    let folder = scratch.path();
     let mut values = tracked("calibration.json");
-    values["CHAOS_CALLS"] = json!(calls);
+    values["CHAOS_CALLS"] = json!(200);
     values["CHAOS_SEEDS"] = json!(2);
     let scenarios = tracked("profiles.json")["scenarios"].clone();
     let policy = GatePolicy {
@@ -60,10 +67,11 @@ fn run(folder: &Path, calls: u64) {
     assert_cmd::Command::new(env!("CARGO_BIN_EXE_drill"))
         .current_dir(folder)
         .args(["chaos", "--plan", "plan.json", "--calibration", "calibration.json", "--policy", "gate.json"])
-        .args(["--out", "out", "--wire", env!("CARGO_BIN_EXE_wire")])
+        .args(["--out", "out", "--wire", env!("CARGO_BIN_EXE_wire"), "--engine", env!("CARGO_BIN_EXE_engine")])
         .timeout(std::time::Duration::from_secs(100))
         .assert()
         .success();
+    scratch
 }
 
 fn rows<T: Record>(path: &Path) -> Vec<T> {
@@ -93,9 +101,7 @@ fn storms(out: &Path) -> Vec<(PathBuf, Storm, ChaosLog, Vec<Attempt>)> {
 
 #[test]
 fn storms_add_up() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    run(folder.path(), 300);
-    let storms = storms(&folder.path().join("out"));
+    let storms = storms(&FIRST.path().join("out"));
     assert_eq!(storms.len(), 5 * 2 * 4);
     let mut decisions: BTreeMap<(String, Seed), BTreeMap<(u64, u32), _>> = BTreeMap::new();
     let chaos = ChaosFile::from_value(&tracked("chaos.json")).expect("valid");
@@ -140,11 +146,7 @@ fn storms_add_up() {
 
 #[test]
 fn storms_are_the_same_bytes_again() {
-    let (first, second) = (tempfile::tempdir(), tempfile::tempdir());
-    let (first, second) = (first.expect("a temporary folder"), second.expect("a temporary folder"));
-    for folder in [&first, &second] {
-        run(folder.path(), 64);
-    }
+    let second = run();
     let bytes = |folder: &Path| -> BTreeMap<String, Vec<u8>> {
         let names = ["attempts.jsonl", "chaos-log.json", "run-report.json"];
         let storms = storms(&folder.join("out"));
@@ -155,17 +157,25 @@ fn storms_are_the_same_bytes_again() {
             })
             .collect()
     };
-    let (first, second) = (bytes(first.path()), bytes(second.path()));
+    let (first, second) = (bytes(FIRST.path()), bytes(second.path()));
     let differing: BTreeSet<_> =
         first.iter().filter(|(name, bytes)| second.get(*name) != Some(bytes)).map(|(name, _)| name).collect();
     assert!(differing.is_empty() && first.len() == 5 * 2 * 4 * 3, "{differing:?}");
 }
 
 #[test]
+fn stories_under_chaos_are_the_same_through_the_built_engine() {
+    let repeats = rows::<Repeat>(&FIRST.path().join("out/repeats.jsonl"));
+    assert_eq!(repeats.len(), 20);
+    for row in &repeats {
+        assert_eq!(row.built.as_ref(), Some(&row.inside), "{} {}: {}", row.scenario, row.index, row.note);
+    }
+    assert!(repeats.iter().any(|row| row.inside.attempts > 6), "some stories met faults");
+}
+
+#[test]
 fn wire_rows_hold_both_protocols_and_six_modes_and_their_journals() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    run(folder.path(), 64);
-    let out = folder.path().join("out");
+    let out = FIRST.path().join("out");
     let cases = rows::<WireCase>(&out.join("wire.jsonl"));
     let met: BTreeSet<_> = cases.iter().filter_map(|case| Some((case.protocol.as_str(), case.mode?))).collect();
     assert_eq!(met.len(), 12);

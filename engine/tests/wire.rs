@@ -15,7 +15,7 @@ use tokio::process::Command;
 fn quick() -> Arc<Calibration> {
     let shipped = include_bytes!("../../gates/policy/calibration.json");
     let mut calibration = Calibration::parse(shipped).expect("the shipped calibration is valid");
-    calibration.latency_limits.max_call_latency_ms = 1_500;
+    calibration.latency_limits.max_call_latency_ms = 2_000;
     calibration.latency_limits.warn_call_latency_ms = 1_000;
     calibration.backoff_base_ms = 10;
     calibration.backoff_max_ms = 100;

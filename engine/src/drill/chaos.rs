@@ -1,5 +1,5 @@
-//! `drill chaos`: storms of calls under every fault profile, at several seeds and concurrencies, and calls over real HTTP
-//! against a server process. The rows are described in [`contract::record::chaos`].
+//! `drill chaos`: storms of calls under every fault profile, at several seeds and concurrencies; whole stories under them,
+//! repeated through the built `engine`; calls over real HTTP against a server process. The rows are described in [`contract::record::chaos`].
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use contract::record::chaos::WireCase;
 
 use super::{Common, DrillError};
 
+mod stories;
 pub mod storm;
 pub mod wire;
 
@@ -19,6 +20,9 @@ pub struct Args {
     /// The `wire` program; beside this one where none is given
     #[arg(long, value_name = "FILE")]
     wire: Option<PathBuf>,
+    /// The `engine` program; beside this one where none is given
+    #[arg(long, value_name = "FILE")]
+    engine: Option<PathBuf>,
 }
 
 impl Args {
@@ -29,6 +33,11 @@ impl Args {
     pub fn run(self) -> Result<(), DrillError> {
         let setting = self.common.open()?;
         storm::storms(&setting)?;
+        let engine = match self.engine {
+            Some(program) => program,
+            None => beside("engine")?,
+        };
+        setting.write_rows("repeats.jsonl", &stories::repeats(&setting, &engine)?)?;
         let program = match self.wire {
             Some(program) => program,
             None => beside("wire")?,

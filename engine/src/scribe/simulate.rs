@@ -8,7 +8,7 @@ use contract::digest::Digest;
 use contract::seed::Seed;
 
 use crate::clock::{Clock, UtcMillis};
-use crate::pipeline::{Parts, Pipeline};
+use crate::pipeline::{Parts, Pipeline, Profile};
 use crate::provider::mock::{DEFECT_RATE, Mock};
 use crate::scribe::flow::{self, Options};
 use crate::scribe::generate;
@@ -27,6 +27,7 @@ pub struct Bench {
     calibration: Arc<Calibration>,
     policy: Digest,
     epoch: UtcMillis,
+    chaos: Option<Profile>,
 }
 
 /// One run.
@@ -57,7 +58,13 @@ impl Bench {
     pub fn new(calibration: Calibration) -> Result<Self, String> {
         let policy = calibration.digest().map_err(|error| error.to_string())?;
         let epoch = calibration.determinism.epoch_ms().ok_or("/DETERMINISM/epoch: is no time")?;
-        Ok(Self { calibration: Arc::new(calibration), policy, epoch: UtcMillis(epoch) })
+        Ok(Self { calibration: Arc::new(calibration), policy, epoch: UtcMillis(epoch), chaos: None })
+    }
+
+    /// The same runs under a fault profile.
+    #[must_use]
+    pub fn under(self, profile: Profile) -> Self {
+        Self { chaos: Some(profile), ..self }
     }
 
     /// Runs the story of `seed`. The caller's runtime must be a paused current-thread runtime.
@@ -84,7 +91,7 @@ impl Bench {
             provider: mock.clone(),
             clock,
             seed,
-            chaos: None,
+            chaos: self.chaos.clone(),
             ledger: None,
             cache: None,
         };
