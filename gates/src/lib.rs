@@ -12,6 +12,7 @@ pub mod pr_g2;
 pub mod pr_g3;
 pub mod pr_g4;
 pub mod proofpack;
+pub mod rejudge;
 pub mod repeats;
 pub mod statistics;
 pub mod verdict;

@@ -10,7 +10,9 @@ use contract::exit;
 use contract::seed::Seed;
 
 use crate::failure::Failure;
+use crate::judge::JudgeCommand;
 use crate::policy;
+use crate::proofpack::Proofpack;
 use crate::report::text::{self, Style};
 
 /// What a user may want.
@@ -22,6 +24,10 @@ pub(crate) enum Command {
     Help(String),
     /// Run gates.
     Gate(Box<Gate>),
+    /// Judge stored evidence again.
+    Judge(Box<JudgeCommand>),
+    /// Work with packs.
+    Proofpack(Proofpack),
 }
 
 #[derive(Debug, Parser)]
@@ -35,6 +41,11 @@ struct Typed {
 enum Verb {
     /// Build, test, attack, stress and judge; seal the evidence when it is green
     Gate(Box<Gate>),
+    /// Judge a pack or a run folder again, offline
+    Judge(Box<JudgeCommand>),
+    /// Build, verify and inspect packs of evidence
+    #[command(subcommand)]
+    Proofpack(Proofpack),
 }
 
 /// `cargo xtask gate`.
@@ -97,7 +108,7 @@ pub(crate) struct Output {
 impl Output {
     /// How text on standard output is laid out.
     pub(crate) fn style(&self) -> Style {
-        Style { width: text::columns(), color: self.color.on(std::io::stdout().is_terminal()) }
+        self.color.style()
     }
 }
 
@@ -122,6 +133,11 @@ pub(crate) enum Color {
 }
 
 impl Color {
+    /// How text on standard output is laid out.
+    pub(crate) fn style(self) -> Style {
+        Style { width: text::columns(), color: self.on(std::io::stdout().is_terminal()) }
+    }
+
     /// Whether text for this stream is coloured.
     pub(crate) fn on(self, terminal: bool) -> bool {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -158,6 +174,8 @@ fn parse_from(arguments: impl IntoIterator<Item = impl Into<std::ffi::OsString> 
     match Typed::try_parse_from(arguments) {
         Ok(Typed { command: None }) => Ok(Command::Usual),
         Ok(Typed { command: Some(Verb::Gate(gate)) }) => Ok(Command::Gate(gate)),
+        Ok(Typed { command: Some(Verb::Judge(judge)) }) => Ok(Command::Judge(judge)),
+        Ok(Typed { command: Some(Verb::Proofpack(proofpack)) }) => Ok(Command::Proofpack(proofpack)),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             Ok(Command::Help(error.render().to_string()))
         }

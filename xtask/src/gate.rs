@@ -268,7 +268,7 @@ pub(crate) fn evidence_of(run: &Path, gate: &str) -> Result<BTreeMap<String, Vec
     Ok(files)
 }
 
-fn read_below(run: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) -> Result<(), Failure> {
+pub(crate) fn read_below(run: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) -> Result<(), Failure> {
     let unreadable = |error: &std::io::Error| Failure::file("cannot read", folder, error);
     for entry in std::fs::read_dir(folder).map_err(|error| unreadable(&error))? {
         let entry = entry.map_err(|error| unreadable(&error))?;

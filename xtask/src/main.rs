@@ -8,11 +8,13 @@ mod facts;
 mod failure;
 mod foresight;
 mod gate;
+mod judge;
 mod plan;
 mod policy;
 mod preflight;
 mod process;
 mod progress;
+mod proofpack;
 mod repeats;
 mod report;
 mod runs;
@@ -34,5 +36,7 @@ fn run() -> Result<u8, Failure> {
         Command::Usual => cli::print_usual(),
         Command::Help(text) => cli::print(&text),
         Command::Gate(gate) => gate.run(),
+        Command::Judge(judge) => judge.run(),
+        Command::Proofpack(proofpack) => proofpack.run(),
     }
 }

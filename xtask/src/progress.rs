@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use crate::failure::Failure;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Without a terminal, how often a long phase says that it is alive.
@@ -21,6 +22,16 @@ impl Stopwatch {
     pub(crate) fn elapsed(self) -> Duration {
         self.0.elapsed()
     }
+}
+
+/// Seconds since 1970.
+///
+/// # Errors
+/// The clock is set before 1970.
+#[expect(clippy::disallowed_methods, reason = "this is the place where xtask reads time")]
+pub(crate) fn unix_now() -> Result<u64, Failure> {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map(|since| since.as_secs()).map_err(|error| Failure::infrastructure(format!("the clock is wrong: {error}")))
 }
 
 /// How long one phase of a run took.

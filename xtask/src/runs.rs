@@ -126,6 +126,18 @@ impl RunFolder {
     }
 }
 
+/// The folder of the newest run.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn latest(gates_folder: &Path) -> Result<PathBuf, Failure> {
+    let path = gates_folder.join("latest");
+    let id = std::fs::read_to_string(&path).map_err(|error| {
+        Failure::usage(format!("no run is there: {}: {error}", path.display())).hint("`cargo xtask gate` makes one")
+    })?;
+    Ok(gates_folder.join("runs").join(id.trim()))
+}
+
 fn number_of(name: &str) -> Option<u64> {
     name.split('-').next().and_then(|digits| digits.parse().ok())
 }

@@ -2,7 +2,7 @@
 
 use gates::check::Verdict;
 use gates::gate;
-use gates::verdict::{GateReport, State};
+use gates::verdict::{GateReport, RunReport, State};
 
 use super::text::{Page, Style};
 use super::{Finished, Found, checks, red};
@@ -10,13 +10,11 @@ use super::{Finished, Found, checks, red};
 /// Renders a run.
 pub(crate) fn render(run: &Finished, style: Style) -> String {
     let mut page = Page::new(style);
-    table(run, &mut page);
+    table(&run.report, &run.left_out, &mut page);
     let red = red(&run.report);
-    for found in &red {
-        page.gap();
-        red_check(found, run, &mut page);
-    }
-    caveats(run, &mut page);
+    red_checks(&run.report, &mut page);
+    caveats(&run.report, &mut page);
+    beside(run, &mut page);
     times(run, &mut page);
     page.gap();
     page.line("evidence  ", &run.folder);
@@ -27,13 +25,22 @@ pub(crate) fn render(run: &Finished, style: Style) -> String {
     page.finish()
 }
 
-fn table(run: &Finished, page: &mut Page) {
-    for gate in &run.report.gates {
+/// The verdicts alone, for evidence that was judged again.
+pub(crate) fn verdicts(report: &RunReport, style: Style) -> String {
+    let mut page = Page::new(style);
+    table(report, &[], &mut page);
+    red_checks(report, &mut page);
+    caveats(report, &mut page);
+    page.finish()
+}
+
+fn table(report: &RunReport, left_out: &[&str], page: &mut Page) {
+    for gate in &report.gates {
         let claim = gate::find(&gate.id).map_or("", |gate| gate.claim);
         let word = gate.state.word();
         page.status(word, &gate_label(&gate.id, word), &format!("{}; {claim}", counts(gate)));
     }
-    for id in &run.left_out {
+    for id in left_out {
         page.status("", &gate_label(id, "not selected"), "");
     }
 }
@@ -58,7 +65,14 @@ pub(super) fn counts(gate: &GateReport) -> String {
     parts.join(", ")
 }
 
-fn red_check(found: &Found<'_>, run: &Finished, page: &mut Page) {
+fn red_checks(report: &RunReport, page: &mut Page) {
+    for found in red(report) {
+        page.gap();
+        red_check(&found, &report.profile, page);
+    }
+}
+
+fn red_check(found: &Found<'_>, profile: &str, page: &mut Page) {
     let Found { gate, check } = found;
     let word = check.state.word();
     let soft = match check.severity {
@@ -72,28 +86,32 @@ fn red_check(found: &Found<'_>, run: &Finished, page: &mut Page) {
         page.line("  evidence: ", &place);
     }
     page.line("  rule: ", &found.rule());
-    page.command("  repro: ", &found.repro(&run.report.profile));
+    page.command("  repro: ", &found.repro(profile));
 }
 
 /// All that a reader of the table alone could miss.
-fn caveats(run: &Finished, page: &mut Page) {
+fn caveats(report: &RunReport, page: &mut Page) {
     page.gap();
-    for found in checks(&run.report) {
+    for found in checks(report) {
         for row in &found.check.not_run {
             page.status("NOT RUN", "NOT RUN       ", &format!("{} {}: {}", found.check.id, row.row, row.reason));
         }
     }
-    for found in checks(&run.report).filter(|found| found.check.target_missed) {
+    for found in checks(report).filter(|found| found.check.target_missed) {
         page.line("target missed ", &format!("{} {}: {}", found.gate.id, found.check.id, found.rule()));
     }
+    for one in &report.loosened {
+        page.line("", one);
+    }
+}
+
+/// What happened beside the verdicts.
+fn beside(run: &Finished, page: &mut Page) {
     page.gap();
     for problem in &run.problems {
         for (index, line) in problem.text.lines().enumerate() {
             page.line(if index == 0 { "problem: " } else { "    " }, line.trim_start());
         }
-    }
-    for one in &run.report.loosened {
-        page.line("", one);
     }
     if !run.narrowed.is_empty() {
         page.line("", &format!("narrowed by {}: no pack is cut", run.narrowed.join(", ")));
