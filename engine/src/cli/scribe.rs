@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use contract::calibration::Calibration;
 use contract::exit::engine as exit;
 use contract::seed::Seed;
 use serde_json::json;
@@ -16,7 +17,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::ending::{Refusal, print_result, tell};
 use crate::cli::policy;
 use crate::clock::{Clock, UtcMillis};
-use crate::pipeline::{Parts, Pipeline};
+use crate::pipeline::{Parts, Pipeline, SetupError};
+use crate::provider::Provider;
 use crate::scribe::flow::{self, Options, Progress, Stop};
 use crate::scribe::output::Output;
 use crate::scribe::simulate::TEMPERATURE;
@@ -126,8 +128,9 @@ impl Scribe {
         if self.choice.provider == provider::Name::Offline && self.cache.is_none() {
             return Err(Refusal::usage("--provider offline needs --cache DIR"));
         }
-        self.check_out()?;
         let calibration = Arc::new(found.calibration);
+        self.check_fit(&calibration, &model, provider.as_ref())?;
+        self.check_out()?;
         let digest = calibration.digest().map_err(|error| Refusal::policy(error.to_string()))?;
         let seed = self.seed.unwrap_or(Seed(calibration.determinism.seed_base));
         let clock = self.clock(calibration.determinism.epoch_ms())?;
@@ -140,19 +143,6 @@ impl Scribe {
             repair_soft: self.repair_soft,
             policy: digest,
         };
-        if !calibration.budget_limits.contains_key(&model) {
-            let known: Vec<&str> = calibration.budget_limits.keys().map(String::as_str).collect();
-            return Err(Refusal::usage(format!(
-                "no price is known for the model `{model}`; known: {}",
-                known.join(", ")
-            )));
-        }
-        if self.virtual_time && provider.needs_real_time() {
-            return Err(Refusal::usage(format!(
-                "--virtual-time and --provider {} exclude each other: it waits for the real world",
-                provider.identity().provider
-            )));
-        }
         let lock = LockPolicy::from(&*calibration);
         let ledger = Ledger::open(&self.out.join("ledger.jsonl"), limits_of(&calibration), lock, Durability::Full)
             .map_err(|error| match error {
@@ -169,6 +159,20 @@ impl Scribe {
         let with_chaos = chaos.is_some();
         let parts = Parts { calibration, model, provider, clock, seed, chaos, ledger: Some(ledger), cache };
         Ok(Ready { story, options, parts, chaos: with_chaos })
+    }
+
+    /// What the pipeline would refuse too, before a ledger is begun for it.
+    fn check_fit(&self, calibration: &Calibration, model: &str, provider: &dyn Provider) -> Result<(), Refusal> {
+        if !calibration.budget_limits.contains_key(model) {
+            let known = calibration.budget_limits.keys().cloned().collect();
+            let error = SetupError::UnknownModel { model: model.into(), known };
+            return Err(Refusal::usage(error.to_string()));
+        }
+        if self.virtual_time && provider.needs_real_time() {
+            let error = SetupError::VirtualTimeNeedsInProcess { provider: provider.identity().provider };
+            return Err(Refusal::usage(format!("--virtual-time: {error}")));
+        }
+        Ok(())
     }
 
     fn runtime(&self) -> std::io::Result<Runtime> {

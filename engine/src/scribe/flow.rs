@@ -160,10 +160,12 @@ async fn write_scenes(
             words: reply.as_ref().map_or(0, |reply| reply.measure.word_count),
             spent: calls.spent(),
         });
-        if let Some(reply) = reply {
-            let owner =
-                if crate::sabotage!("scene-attribution-shifted") { planned[(at + 1) % planned.len()] } else { scene };
+        let Some(reply) = reply else { continue };
+        if crate::sabotage!("scene-attribution-shifted") {
+            let owner = planned[(at + 1) % planned.len()];
             replies.insert(&owner.scene_id, reply.measured_for(&story.yardstick, owner));
+        } else {
+            replies.insert(&scene.scene_id, reply);
         }
     }
     planned.iter().map(|scene| result(scene, replies.remove(scene.scene_id.as_str()), &story.yardstick)).collect()

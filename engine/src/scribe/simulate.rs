@@ -150,7 +150,7 @@ mod tests {
     fn planted_and_measured_agree_scene_by_scene_and_repair_mends_most() {
         let (bench, runtime) = (bench(), paused());
         let (mut scenes, mut planted, mut passed) = (0, 0, 0);
-        for index in 0..100 {
+        for index in 0..80 {
             let run = runtime.block_on(bench.run(index, Seed(7).derive("pr-g4", index))).expect("a run reports");
             for scene in &run.planted {
                 assert_eq!(scene.planted, scene.measured, "run {index} {}", scene.scene_id);
@@ -160,6 +160,6 @@ mod tests {
             passed += u64::from(run.output.ending.exit == 0);
         }
         assert!(scenes >= 300 && planted >= 20, "{planted} defects in {scenes} scenes");
-        assert!(passed >= 97, "{passed} of 100 passed");
+        assert!(passed >= 77, "{passed} of 80 passed");
     }
 }

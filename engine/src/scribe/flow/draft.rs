@@ -33,15 +33,9 @@ impl Draft {
         Self { paragraphs: Vec::new(), cached: false, measure }
     }
 
-    /// The same prose as that of another scene.
+    /// The same prose, measured as that of another scene.
     #[must_use]
     pub(super) fn measured_for(self, yardstick: &Yardstick, scene: &Scene) -> Self {
-        // Measured already, unless the owner is not the scene that asked.
-        let same_owner =
-            self.measure.violations.iter().all(|broken| broken.scene_id.as_deref() == Some(&scene.scene_id));
-        if same_owner && !crate::sabotage!("scene-attribution-shifted") {
-            return self;
-        }
         let measure = yardstick.measure(&scene.scene_id, &self.paragraphs, scene.target_word_count);
         Self { measure, ..self }
     }

@@ -36,7 +36,7 @@ fn hard(rules: &[Rule]) -> Vec<Rule> {
 #[test]
 fn without_defects_every_scene_is_clean() {
     let mut scenes = 0;
-    each_scene(200, 0.0, |facts, prose, rules| {
+    each_scene(120, 0.0, |facts, prose, rules| {
         scenes += 1;
         assert!(
             rules.is_empty() && prose.planted.is_empty(),
@@ -44,18 +44,18 @@ fn without_defects_every_scene_is_clean() {
             prose.paragraphs.join("\n\n")
         );
     });
-    assert!(scenes >= 600, "{scenes} scenes");
+    assert!(scenes >= 400, "{scenes} scenes");
 }
 
 #[test]
 fn each_planted_defect_is_measured_alone() {
     let (mut scenes, mut planted) = (0, 0);
-    each_scene(200, 0.5, |facts, prose, rules| {
+    each_scene(120, 0.5, |facts, prose, rules| {
         scenes += 1;
         planted += prose.planted.len();
         let claimed: Vec<Rule> = prose.planted.iter().map(|defect| defect.rule).collect();
         assert_eq!(rules, claimed, "{facts}\n{}", prose.paragraphs.join("\n\n"));
         assert_eq!(hard(&rules), hard(&claimed));
     });
-    assert!(scenes >= 600 && planted >= 250, "{planted} defects in {scenes} scenes");
+    assert!(scenes >= 400 && planted >= 150, "{planted} defects in {scenes} scenes");
 }

@@ -48,7 +48,7 @@ pub struct RunReport {
     pub attempts: u64,
     pub retries: u64,
     pub cached: u64,
-    /// Scenes whose prose the cache problems below concern, as sentences.
+    /// Entries that were set aside and replies that could not be kept, as sentences.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cache_problems: Vec<String>,
     pub tokens: u64,
