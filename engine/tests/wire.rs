@@ -1,5 +1,6 @@
 //! The HTTP providers against the real `wire` process over real HTTP: both protocols, every fault, and the server's own
 //! list of what arrived.
+#![allow(clippy::print_stdout, reason = "a test that could not be run must say so loudly")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::sync::Arc;
 
 use contract::calibration::Calibration;
 use contract::chaos_profile::FailureMode;
+use engine::drill::chaos::third_party;
 use engine::drill::chaos::wire::{self, CANARY, Made};
 use engine::drill::counterpart::{Counterpart, PROTOCOLS};
 use tokio::process::Command;
@@ -88,6 +90,23 @@ fn a_body_says_what_was_asked_in_the_words_of_its_protocol() {
 }
 
 #[test]
+fn a_server_that_others_wrote_counts_what_we_count() {
+    let Some(program) = third_party::program() else {
+        println!("NOT RUN: npm @copilotkit/aimock is absent; .ci/install-tools puts it into target/tools");
+        return;
+    };
+    let made = real(third_party::cases(&program, &quick())).expect("every case can be made");
+    assert_eq!(made.len(), 12);
+    for Made { case, attempts, arrived } in &made {
+        let name = &case.case;
+        assert_eq!((case.arrived, attempts.len()), (2, 2), "{name}: {arrived:?} {attempts:?}");
+        assert_eq!(case.outcomes[1], "ok", "{name}: {:?}", case.outcomes);
+        assert_ne!(case.outcomes[0], "ok", "{name}: {:?}", case.outcomes);
+        assert!(case.text_intact && case.key_seen == 0, "{name}");
+    }
+}
+
+#[test]
 fn a_dead_server_is_a_network_fault() {
     real(async {
         let server = Counterpart::wire(&wire_program(), &engine::wire::Script::default()).await.expect("it starts");
@@ -100,7 +119,8 @@ fn a_dead_server_is_a_network_fault() {
         }
         let dead = Counterpart::at(&origin);
         for protocol in PROTOCOLS {
-            let (attempts, row) = wire::call(&dead, quick(), protocol, "dead").await.expect("the provider is made");
+            let (attempts, row) =
+                wire::call(&dead, quick(), protocol, "dead", "The lamp.").await.expect("the provider is made");
             assert_eq!(row.end.outcome, "network");
             assert_eq!(attempts.len(), 4, "retried and given up");
         }

@@ -10,6 +10,7 @@ use super::{Common, DrillError};
 
 mod stories;
 pub mod storm;
+pub mod third_party;
 pub mod wire;
 
 /// `drill chaos`.
@@ -44,15 +45,23 @@ impl Args {
         };
         let calibration = setting.scenario("wire")?.unwrap_or_else(|| setting.calibration.clone());
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let made = runtime.block_on(wire::cases(&program, &Arc::new(calibration)));
-        let made = made.map_err(DrillError::Failed)?;
+        let calibration = Arc::new(calibration);
+        let mut made = runtime.block_on(wire::cases(&program, &calibration)).map_err(DrillError::Failed)?;
+        let mut absent = Vec::new();
+        match third_party::program() {
+            Some(program) => {
+                let theirs = runtime.block_on(third_party::cases(&program, &calibration));
+                made.extend(theirs.map_err(DrillError::Failed)?);
+            }
+            None => absent = third_party::not_run(),
+        }
         for case in &made {
             let folder = format!("wire-journal/{}", case.case.case);
             setting.write_rows(&format!("{folder}/attempts.jsonl"), &case.attempts)?;
             let lines: String = case.arrived.iter().map(|line| format!("{line}\n")).collect();
             setting.write_bytes(&format!("{folder}/arrived.jsonl"), lines.as_bytes())?;
         }
-        let rows: Vec<WireCase> = made.into_iter().map(|made| made.case).collect();
+        let rows: Vec<WireCase> = made.into_iter().map(|made| made.case).chain(absent).collect();
         setting.write_rows("wire.jsonl", &rows)
     }
 }

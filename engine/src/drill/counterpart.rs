@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -17,6 +18,7 @@ const START_MAX: Duration = Duration::from_secs(20);
 pub struct Counterpart {
     /// `http://127.0.0.1:<port>`.
     pub origin: String,
+    said: Arc<Mutex<Vec<String>>>,
     // Dropping it kills the process.
     _child: Option<Child>,
 }
@@ -28,7 +30,7 @@ impl Counterpart {
     /// A server that somebody else runs, or nobody.
     #[must_use]
     pub fn at(origin: &str) -> Self {
-        Self { origin: origin.to_owned(), _child: None }
+        Self { origin: origin.to_owned(), said: Arc::default(), _child: None }
     }
 
     /// Starts the project's `wire` with a script, and reads its port from its first line.
@@ -71,9 +73,15 @@ impl Counterpart {
         });
         match found.await {
             Ok(Some(port)) => {
+                let said = Arc::<Mutex<Vec<String>>>::default();
+                let kept = said.clone();
                 // Whatever it says later must not fill the pipe and stop it.
-                tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-                Ok(Self { origin: format!("http://127.0.0.1:{port}"), _child: Some(child) })
+                tokio::spawn(async move {
+                    while let Ok(Some(line)) = lines.next_line().await {
+                        kept.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                    }
+                });
+                Ok(Self { origin: format!("http://127.0.0.1:{port}"), said, _child: Some(child) })
             }
             Ok(None) => Err(format!("`{program}` ended without a port")),
             Err(_) => Err(format!("`{program}` did not say its port in {} s", START_MAX.as_secs())),
@@ -87,6 +95,12 @@ impl Counterpart {
             "openai" => format!("{}/v1", self.origin),
             _ => self.origin.clone(),
         }
+    }
+
+    /// The lines that it has written on stdout since it said its port.
+    #[must_use]
+    pub fn said(&self) -> Vec<String> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What `wire` says has arrived, line by line.

@@ -107,7 +107,7 @@ async fn one(
     let case = format!("wire-{protocol}-{}", if words.is_empty() { "ok".to_owned() } else { words.join("-") });
     // Its first answer takes longest, and is not what is timed here.
     server.arrived().await?;
-    let (attempts, mut row) = call(&server, calibration, protocol, &case).await?;
+    let (attempts, mut row) = call(&server, calibration, protocol, &case, "The lamp.").await?;
     let arrived = server.arrived().await?;
     row.server = "wire".into();
     row.mode = mode;
@@ -127,6 +127,7 @@ pub async fn call(
     calibration: Arc<Calibration>,
     protocol: &str,
     case: &str,
+    prompt: &str,
 ) -> Result<(Vec<Attempt>, WireCase), String> {
     let key = Secret::new(CANARY).ok_or("the canary is no key")?;
     let base = server.base_url(protocol);
@@ -149,7 +150,7 @@ pub async fn call(
         call_key: case.into(),
         model: model.into(),
         system: "You write one sentence.".into(),
-        messages: vec![Message::user("The lamp.")],
+        messages: vec![Message::user(prompt)],
         max_tokens: 64,
         temperature: 0.5,
         seed: Seed(7),
