@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     fn shared_policy() -> Vec<u8> {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/policy/gate.json");
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pr-g1/policy/gate.json");
         std::fs::read(path).expect("the policy of the fixtures")
     }
 

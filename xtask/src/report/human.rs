@@ -209,6 +209,7 @@ FAIL          pr-g1 dead-holder-recovered:time for INV-CACHE-LOCK-01 (soft:
          0x000000000000002a
 
 loosened: LOCK_FAIRNESS_MAX 3.0 -> 9.0 (cli: --set LOCK_FAIRNESS_MAX)
+
 narrowed by --only no-lost-update: no pack is cut
 
      1.2 s  build
@@ -286,6 +287,7 @@ FAIL          pr-g1
 
 loosened: LOCK_FAIRNESS_MAX 3.0 -> 9.0
 (cli: --set LOCK_FAIRNESS_MAX)
+
 narrowed by --only no-lost-update: no
 pack is cut
 
