@@ -33,6 +33,10 @@ const SLEEPS: &str = r#"
     std::thread::sleep(std::time::Duration::from_secs(300));
 "#;
 const FAILS: &str = "let _ = out; eprintln!(\"no room\"); std::process::exit(3);";
+const TELLS: &str = r#"
+    let names: Vec<String> = std::env::vars().map(|(name, _)| name).collect();
+    std::fs::write(out.join("names"), names.join("\n")).expect("the folder is there");
+"#;
 const NOTHING: &str = "let _ = out;";
 
 /// A workspace with the shipped policy and an engine of a few lines.
@@ -201,6 +205,24 @@ fn a_drill_that_did_not_finish_is_said_with_its_last_words() {
     let problem = last["problems"][0]["text"].as_str().expect("a problem").to_owned();
     assert!(problem.contains("exit 3") && problem.contains("no room"), "{problem}");
     assert_eq!(scratch.json("run.json")["state"], "PARTIAL", "such a run is not packed");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_linked_checkout_works_and_children_see_neither_cargos_nor_hooks_nor_this_runs_variables() {
+    let scratch = Scratch::new(TELLS).with_git();
+    let link = scratch.root.with_file_name("link");
+    std::os::unix::fs::symlink(&scratch.root, &link).expect("a new link");
+    let own = [("PROOFHOUSE_STRESS_N", "2000"), ("CARGO_PKG_NAME", "xtask"), ("GIT_DIR", "nowhere")];
+    let (code, out, err) = run(scratch.gate(&["pr-g1"]).current_dir(&link).env("PWD", &link).envs(own));
+    assert_eq!(code, Some(4), "{out}{err}");
+    assert_eq!(scratch.json("run.json")["set"][0], "STRESS_N=2000", "the variable reached the policy");
+    assert_eq!(scratch.json("run.json")["state"], "COMPLETE");
+    let names = std::fs::read_to_string(scratch.run_folder().join("evidence/pr-g1/names")).expect("the drill wrote it");
+    assert!(names.lines().any(|name| name == "PATH"));
+    for (name, _) in own {
+        assert!(names.lines().all(|seen| seen != name), "{name} was passed on");
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The report for people: a table of gates, then what is red, worst first, and in the last lines what to look at.
 
+use std::time::Duration;
+
 use gates::check::Verdict;
 use gates::gate;
 use gates::verdict::{GateReport, RunReport, State};
@@ -124,7 +126,7 @@ fn times(run: &Finished, page: &mut Page) {
         page.line(&format!("{:>8.1} s  ", phase.took.as_secs_f64()), &phase.name);
     }
     let sum = |cargo: bool| -> f64 {
-        run.phases.iter().filter(|phase| phase.cargo == cargo).map(|phase| phase.took.as_secs_f64()).sum()
+        run.phases.iter().filter(|phase| phase.cargo == cargo).map(|phase| phase.took).sum::<Duration>().as_secs_f64()
     };
     let left = run.bytes_left.map_or_else(String::new, |bytes| format!(", {:.1} GB left on disk", bytes as f64 / 1e9));
     page.line("", &format!("cargo {:.1} s, gates {:.1} s{left}", sum(true), sum(false)));
