@@ -2,6 +2,8 @@
 //!
 //! The walker never stops at the first problem, so a writer mends a file in one go.
 
+use std::fmt::Write as _;
+
 use contract::canonical::pointer_push;
 use contract::digest::Digest;
 use serde_json::Value;
@@ -63,43 +65,56 @@ pub(crate) const fn may(name: &'static str, kind: Kind) -> Field {
 }
 
 /// Adds every way in which `value` is not of `kind`.
-pub(crate) fn check(value: &Value, kind: &Kind, pointer: &str, problems: &mut Problems) {
+pub(crate) fn check(value: &Value, kind: &Kind, problems: &mut Problems) {
+    check_at(value, kind, &mut String::new(), problems);
+}
+
+/// `pointer` is one buffer for the whole walk: most values are good, and a place that is never told costs nothing.
+fn check_at(value: &Value, kind: &Kind, pointer: &mut String, problems: &mut Problems) {
     if value.is_null() {
-        return problems.add(pointer, Word::Null, format!("null where {} is needed", wanted(kind)));
+        return problems.add(pointer.as_str(), Word::Null, format!("null where {} is needed", wanted(kind)));
     }
     match (kind, value) {
         (Kind::Object(fields), Value::Object(_)) => check_object(value, fields, pointer, problems),
         (Kind::Items(least, most, kind), Value::Array(items)) => {
             check_length(items.len(), *least, *most, pointer, problems);
             for (index, item) in items.iter().enumerate() {
-                check(item, kind, &format!("{pointer}/{index}"), problems);
+                let length = pointer.len();
+                // Writing to a string cannot fail.
+                let _ = write!(pointer, "/{index}");
+                check_at(item, kind, pointer, problems);
+                pointer.truncate(length);
             }
         }
         (Kind::Bool, Value::Bool(_)) => {}
         (Kind::Fraction | Kind::Positive | Kind::Number | Kind::Whole(..), Value::Number(number)) => {
             if !in_range(number, kind) {
-                problems.add(pointer, Word::Range, format!("{number} is not {}", wanted(kind)));
+                problems.add(pointer.as_str(), Word::Range, format!("{number} is not {}", wanted(kind)));
             }
         }
         (
             Kind::Text | Kind::FullText | Kind::Exactly(_) | Kind::Choice(_) | Kind::Digest | Kind::Time,
             Value::String(text),
         ) => check_text(text, kind, pointer, problems),
-        _ => problems.add(pointer, Word::Type, format!("{} where {} is needed", named(value), wanted(kind))),
+        _ => problems.add(pointer.as_str(), Word::Type, format!("{} where {} is needed", named(value), wanted(kind))),
     }
 }
 
-fn check_object(value: &Value, fields: &[Field], pointer: &str, problems: &mut Problems) {
+fn check_object(value: &Value, fields: &[Field], pointer: &mut String, problems: &mut Problems) {
     let Some(object) = value.as_object() else { return };
     for field in fields {
-        let place = || pointer_push(pointer, field.name);
+        let length = pointer.len();
+        // Names of tables hold neither `~` nor `/`.
+        pointer.push('/');
+        pointer.push_str(field.name);
         match object.get(field.name) {
-            Some(value) => check(value, &field.kind, &place(), problems),
+            Some(value) => check_at(value, &field.kind, pointer, problems),
             None if field.required => {
-                problems.add(place(), Word::Missing, format!("{} is required", wanted(&field.kind)));
+                problems.add(pointer.as_str(), Word::Missing, format!("{} is required", wanted(&field.kind)));
             }
             None => {}
         }
+        pointer.truncate(length);
     }
     for name in object.keys().filter(|name| fields.iter().all(|field| field.name != name.as_str())) {
         problems.add(pointer_push(pointer, name), Word::Unknown, "no such field is known here");
@@ -193,7 +208,7 @@ mod tests {
 
     fn words(value: &Value) -> Vec<(String, Word)> {
         let mut problems = Problems::of(File::Intent);
-        check(value, &SHAPE, "", &mut problems);
+        check(value, &SHAPE, &mut problems);
         problems.into_inner().into_iter().map(|problem| (problem.pointer, problem.word)).collect()
     }
 

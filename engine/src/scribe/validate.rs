@@ -109,7 +109,7 @@ fn shape_and_rules(file: File, value: &Value) -> Vec<Problem> {
         File::Intent => (&intent::SHAPE, intent::check_rules),
         File::Plan => (&plan::SHAPE, plan::check_rules),
     };
-    schema::check(value, shape, "", &mut problems);
+    schema::check(value, shape, &mut problems);
     rules(value, &mut problems);
     problems.into_inner()
 }
