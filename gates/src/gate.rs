@@ -5,7 +5,7 @@ use contract::plan::DrillPlan;
 use crate::check::{Check, Unjudged, Verdict};
 use crate::evidence::{Context, Files, Policy};
 use crate::verdict::{CheckReport, GateReport, RunReport, State};
-use crate::{pr_g0, pr_g1, pr_g2, pr_g3, pr_g4};
+use crate::{pr_g0, pr_g1, pr_g2, pr_g3, pr_g4, pr_g5};
 
 /// A set of checks under one claim.
 #[derive(Debug)]
@@ -44,10 +44,15 @@ impl Selection {
     }
 }
 
+/// Every gate: those that are sealed, and the one that seals.
+pub fn all() -> impl Iterator<Item = &'static Gate> {
+    GATES.iter().copied().chain([&pr_g5::GATE])
+}
+
 /// The gate with this id.
 #[must_use]
 pub fn find(id: &str) -> Option<&'static Gate> {
-    GATES.iter().copied().find(|gate| gate.id == id)
+    all().find(|gate| gate.id == id)
 }
 
 /// Judges one gate: every check, every violation, never stopping at the first.

@@ -11,6 +11,7 @@ pub mod pr_g1;
 pub mod pr_g2;
 pub mod pr_g3;
 pub mod pr_g4;
+pub mod pr_g5;
 pub mod proofpack;
 pub mod rejudge;
 pub mod repeats;

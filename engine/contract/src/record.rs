@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod lock;
 pub mod preflight;
 pub mod run;
+pub mod seal;
 
 /// A kind of observation.
 pub trait Record: Serialize + DeserializeOwned {
@@ -107,6 +108,7 @@ pub static TABLES: &[(&str, &[&str])] = &[
     (chaos::Storm::SCHEMA, &[]),
     (chaos::WireCase::SCHEMA, &[]),
     (budget::BudgetCase::SCHEMA, &[]),
+    (seal::SealStep::SCHEMA, &[]),
 ];
 
 /// The class of each file of evidence, by path below the run folder; `*` stands for one component or part of one,
