@@ -8,6 +8,7 @@ use crate::failure::Failure;
 
 pub(crate) mod build;
 pub(crate) mod inspect;
+pub(crate) mod seal;
 pub(crate) mod verify;
 
 /// `cargo xtask proofpack …`.

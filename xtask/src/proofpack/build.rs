@@ -38,6 +38,12 @@ pub(crate) struct Build {
     /// JSON instead of text
     #[arg(long)]
     json: bool,
+    /// Bytes read at a time; no byte of the pack depends on it
+    #[arg(long, value_name = "BYTES", hide = true, value_parser = clap::value_parser!(u32).range(1..))]
+    piece: Option<u32>,
+    /// Read inputs from the last to the first; no byte of the pack depends on it
+    #[arg(long, hide = true)]
+    reversed: bool,
 }
 
 impl Build {
@@ -65,6 +71,8 @@ impl Build {
         let mut options = BuildOptions::new(&self.gate, &literals, &Tables::CONTRACT);
         options.artifacts = &self.artifact;
         options.allow_dirty = self.allow_dirty;
+        options.reversed = self.reversed;
+        options.piece = self.piece.map_or(options.piece, |piece| piece as usize);
         let built = build(&run, &out, &options, &mut |_| ())
             .map_err(|faults| failure(&format!("cannot pack {}", run.display()), &faults))?;
         self.print(&built)
