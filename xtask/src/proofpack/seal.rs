@@ -63,7 +63,7 @@ pub(crate) fn seal(run: &Run, progress: &mut Progress) -> Result<GateReport, Fai
     seal.gates();
     let pack = seal.build(progress)?;
     if let Some(pack) = &pack {
-        seal.rebuild(pack, progress)?;
+        seal.rebuild(progress)?;
         members::compare(&mut seal, pack)?;
         tools::verify(&mut seal, pack, progress)?;
         seal.judge_again(pack, progress)?;
@@ -81,7 +81,8 @@ pub(crate) fn seal(run: &Run, progress: &mut Progress) -> Result<GateReport, Fai
 fn blocker(run: &Run) -> Option<String> {
     let red = run.judged.iter().find(|gate| gate.id != SEAL && gate.state.verdict() != Some(Verdict::Pass));
     let no_commit = || (!run.folder.path.join(run_facts::FILE).is_file()).then(|| "the lack of a commit".to_owned());
-    red.map(|gate| gate.id.clone()).or_else(no_commit)
+    let narrowed = || run.asked.narrowed.first().cloned();
+    red.map(|gate| gate.id.clone()).or_else(narrowed).or_else(no_commit)
 }
 
 impl Seal<'_> {
@@ -101,12 +102,11 @@ impl Seal<'_> {
         progress.begin("pr-g5 build", false);
         let out = self.folder.clone();
         let task = self.xtask(&self.build_arguments(&self.run.folder.path, &out));
-        let built = self.built("plain", task, progress)?;
-        Ok(built)
+        self.built("plain", task, progress)
     }
 
     /// The same run once more under other circumstances: environment, umask, folder, order, sizes of reads.
-    fn rebuild(&mut self, _pack: &Path, progress: &mut Progress) -> Result<(), Failure> {
+    fn rebuild(&mut self, progress: &mut Progress) -> Result<(), Failure> {
         for variation in reprotest::variations(VARIATIONS) {
             progress.begin(format!("pr-g5 build {}", variation.index), false);
             let out = self.scratch.join(format!("build-{}", variation.index));
@@ -208,7 +208,18 @@ impl Seal<'_> {
         write(&self.folder.join("plan.json"), &plan)?;
         let name = |file: &str| format!("evidence/{SEAL}/{file}");
         let files = BTreeMap::from([(name("plan.json"), plan), (name(pr_g5::STEPS), rows)]);
-        Ok(gate::judge(&pr_g5::GATE, &files, &self.run.loaded.policy, &self.run.asked.checks))
+        let mut report = gate::judge(&pr_g5::GATE, &files, &self.run.loaded.policy, &self.run.asked.checks);
+        for check in &mut report.checks {
+            // A part of this gate alone cuts no pack, so only the whole shows it again; and its rows lie beside the evidence.
+            if let Some((whole, seed)) = check.repro.split_once(" --only ") {
+                check.repro =
+                    format!("{whole}{}", seed.split_once(' ').map_or_else(String::new, |(_, rest)| format!(" {rest}")));
+            }
+            for place in &mut check.evidence {
+                place.path = place.path.trim_start_matches("evidence/").to_owned();
+            }
+        }
+        Ok(report)
     }
 
     /// The pack goes where packs are kept, and the results of this gate beside it.

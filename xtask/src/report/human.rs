@@ -21,8 +21,10 @@ pub(crate) fn render(run: &Finished, style: Style) -> String {
     page.gap();
     page.line("evidence  ", &run.folder);
     conclusion(run, &mut page);
-    if let Some(worst) = red.first() {
-        last_lines(worst, run, &mut page);
+    match (red.first(), run.problems.first()) {
+        (Some(worst), _) => last_lines(worst, run, &mut page),
+        (None, Some(problem)) => page.line("  problem   ", problem.text.lines().next().unwrap_or("")),
+        (None, None) => {}
     }
     page.finish()
 }
