@@ -14,6 +14,7 @@ use crate::judge::JudgeCommand;
 use crate::policy;
 use crate::proofpack::Proofpack;
 use crate::report::text::{self, Style};
+use crate::selftest::Selftest;
 
 /// What a user may want.
 #[derive(Debug)]
@@ -48,9 +49,19 @@ enum Verb {
     Proofpack(Proofpack),
 }
 
+/// What `cargo xtask gate` does beside running gates.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum GateVerb {
+    /// Switch one defect of the engine on at a time, and demand that exactly its declared checks turn red
+    Selftest(Selftest),
+}
+
 /// `cargo xtask gate`.
 #[derive(Clone, Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Gate {
+    #[command(subcommand)]
+    pub(crate) verb: Option<GateVerb>,
     /// Gates: `pr-g1`, or a range `pr-g0..pr-g3`; none means all
     #[arg(value_name = "GATE")]
     pub(crate) gates: Vec<String>,

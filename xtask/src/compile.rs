@@ -44,7 +44,8 @@ pub(crate) struct Heard {
 pub(crate) fn build(space: &Workspace, programs_only: bool, progress: &mut Progress) -> Result<Heard, Failure> {
     let what: &[&str] =
         if programs_only { &["--package", "engine", "--bins"] } else { &["--workspace", "--all-targets"] };
-    let arguments = ["build"].iter().chain(what).chain(&["--locked", "--message-format=json"]);
+    let seams: &[&str] = if space.defect.is_some() { &["--features", "engine/sabotage"] } else { &[] };
+    let arguments = ["build"].iter().chain(what).chain(seams).chain(&["--locked", "--message-format=json"]);
     listen(process::cargo(&space.root, Some(&space.target), arguments, BUILD_MAX), progress)
 }
 

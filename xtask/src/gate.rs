@@ -54,10 +54,19 @@ impl cli::Gate {
     /// # Errors
     /// What keeps a run from beginning; a run that has begun always ends in a report.
     pub(crate) fn run(self) -> Result<u8, Failure> {
+        if let Some(cli::GateVerb::Selftest(selftest)) = self.verb {
+            return selftest.run();
+        }
         let color = self.output.color.on(std::io::stderr().is_terminal());
         let mut progress = Progress::new(self.output.quiet, color, 1);
-        let asked = Asked::of(&self)?;
+        let mut asked = Asked::of(&self)?;
         let space = Workspace::find(&mut progress)?;
+        let mut problems = Vec::new();
+        if let Some(defect) = &space.defect {
+            asked.sabotaged_by(defect)?;
+            let text = format!("the engine is built with its seams, and the defect `{defect}` is switched on");
+            problems.push(Problem { code: exit::gate::PARTIAL, text });
+        }
         progress.say(&format!("gate: profile {}, {}", self.profile, asked.gates.join(" ")));
         let source = space.source(&mut progress)?;
         let toolchain = space.toolchain(&mut progress)?;
@@ -83,7 +92,7 @@ impl cli::Gate {
         progress.expect_steps(plan::steps(&asked, &plans));
         let turn = Turn::take(&space.gates_folder(), &mut progress)?;
         let folder = RunFolder::create(&space.gates_folder(), &turn, &source.commit)?;
-        let (problems, judged) = (Vec::new(), Vec::new());
+        let judged = Vec::new();
         let tool = facts::tool()?;
         let mut run =
             Run { typed: self, asked, space, source, toolchain, loaded, plans, tool, folder, problems, judged };

@@ -19,6 +19,7 @@ mod repeats;
 mod report;
 mod runs;
 mod selection;
+mod selftest;
 mod workspace;
 
 use std::process::ExitCode;

@@ -19,7 +19,7 @@ use crate::failure::Failure;
 /// Below the workspace.
 const FOLDER: &str = "gates/policy";
 /// Variables that start like a setting and are none: the calibration file of a single program, and a named defect.
-pub(crate) const RESERVED: &[&str] = &["PROOFHOUSE_CALIBRATION", "PROOFHOUSE_SABOTAGE"];
+pub(crate) const RESERVED: &[&str] = &["PROOFHOUSE_CALIBRATION", "PROOFHOUSE_SABOTAGE", "PROOFHOUSE_TOOLS"];
 /// The profile where none is named.
 pub(crate) const DEFAULT_PROFILE: &str = "dev";
 
@@ -88,6 +88,16 @@ pub(crate) fn environment() -> Vec<(String, String)> {
         .filter(|(name, _)| name.starts_with("PROOFHOUSE_"))
         .map(|(name, value)| (name, value.to_string_lossy().into_owned()))
         .collect()
+}
+
+/// `trace.toml` alone, for commands that need no other policy.
+///
+/// # Errors
+/// It cannot be read, or is no TOML.
+pub(crate) fn trace(root: &Path) -> Result<Value, Failure> {
+    let mut problems = Vec::new();
+    let trace = Files { root }.toml("trace.toml", &mut problems);
+    trace.ok_or_else(|| Failure::usage(problems.join("; ")))
 }
 
 /// Loads and checks the policy of the workspace at `root`.

@@ -80,6 +80,21 @@ impl Asked {
         Ok(Self { gates, checks: Selection { only }, workload: typed.workload.clone(), narrowed })
     }
 
+    /// A run with a defect switched on: the source and the seal are not what it is about, and it is never a whole one.
+    ///
+    /// # Errors
+    /// Only gates without a drill were asked for.
+    pub(crate) fn sabotaged_by(&mut self, defect: &str) -> Result<(), Failure> {
+        self.gates.retain(|id| ![PREFLIGHT, SEAL].contains(id));
+        if self.gates.is_empty() {
+            return Err(Failure::usage(format!(
+                "{PREFLIGHT} and {SEAL} run no drill that a defect of the engine could reach"
+            )));
+        }
+        self.narrowed.push(format!("PROOFHOUSE_SABOTAGE={defect}"));
+        Ok(())
+    }
+
     /// Whether this gate runs.
     pub(crate) fn has(&self, gate: &str) -> bool {
         self.gates.contains(&gate)

@@ -22,7 +22,14 @@ pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
     /// Cargo's target folder, wherever the user put it.
     pub(crate) target: PathBuf,
+    /// The defect that is switched on, by [`SABOTAGE`]: the engine is then built with its seams, into a folder of its own.
+    pub(crate) defect: Option<String>,
 }
+
+/// The variable that switches a named defect of the engine on.
+pub(crate) const SABOTAGE: &str = "PROOFHOUSE_SABOTAGE";
+/// The name under which an engine is built with its seams and nothing is switched on.
+pub(crate) const NO_DEFECT: &str = "none";
 
 /// What git says; everything is empty outside a repository.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,7 +83,12 @@ impl Workspace {
         }
         let metadata = MetadataCommand::parse(&answer.out)
             .map_err(|error| Failure::internal(format!("cargo metadata gave something else: {error}")))?;
-        Ok(Self { root: root.to_owned(), target: metadata.target_directory.into_std_path_buf() })
+        let mut target = metadata.target_directory.into_std_path_buf();
+        let defect = std::env::var_os(SABOTAGE).map(|name| name.to_string_lossy().into_owned());
+        if defect.is_some() {
+            target.push("sabotage");
+        }
+        Ok(Self { root: root.to_owned(), target, defect })
     }
 
     /// Where runs of the gate lie.

@@ -55,7 +55,7 @@ mod tests {
     fn folders_of_the_machine_are_replaced_and_counted() {
         let scratch = tempfile::tempdir().expect("a temporary folder");
         let root = scratch.path().join("a b/é");
-        let space = Workspace { root: root.clone(), target: root.join("target") };
+        let space = Workspace { root: root.clone(), target: root.join("target"), defect: None };
         let line = format!("Compiling x ({}) -> {}/debug", root.display(), space.target.display());
         let (text, count) = Scrubber::new(&space).scrub(&line);
         assert_eq!((text.as_str(), count), ("Compiling x (<workspace>) -> <target>/debug", 2));
