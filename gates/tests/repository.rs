@@ -1,6 +1,6 @@
 //! Rules of the repository as tests: pages name every check, crates depend in one direction, CI cannot hide a red.
 
-#![allow(clippy::disallowed_methods, reason = "a test may start a shell")]
+#![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a test may start a shell and say NOT RUN")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -84,4 +84,12 @@ fn ci_fails_with_the_tests_and_with_the_gate() {
     assert!(ci_with("nothing-is-called-like-this"));
     assert!(!ci_with("test"), "a red test run must not pass");
     assert!(!ci_with("xtask"), "a red gate must not pass");
+}
+
+#[test]
+fn every_figure_of_the_performance_page_has_its_result() {
+    match Command::new("python3").arg(root().join("docs/performance/table.py")).arg("check").output() {
+        Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
+        Err(error) => println!("NOT RUN: python3 is missing ({error}); the performance page was not checked"),
+    }
 }
