@@ -39,7 +39,9 @@ impl Meter {
         let result = self.inner.call(attempt).await;
         let charge = settled(worst, model, &result, attempt.latency_ms);
         attempt.charge = Some(charge);
-        match self.ledger.settle(reservation, charge.cost_usd, charge.tokens()) {
+        let forgotten = attempt.number > 1 && crate::sabotage!("charge-forgotten");
+        let cost = if forgotten { MicroUsd(0) } else { charge.cost_usd };
+        match self.ledger.settle(reservation, cost, charge.tokens()) {
             Ok(()) => result,
             Err(error) => Err(self.stop(attempt, Stop::Store(error.to_string()))),
         }

@@ -151,7 +151,6 @@ impl Ledger {
     /// # Errors
     /// The shared folder's failure; the reservation then stays spent.
     pub fn settle(&self, reservation: Reservation, cost: MicroUsd, tokens: u64) -> Result<(), LedgerError> {
-        let cost = if crate::sabotage!("charge-forgotten") { MicroUsd(0) } else { cost };
         let entry = LedgerEntry::Settle { reservation: reservation.id, cost_micro_usd: cost.0, tokens };
         self.book().write("settle", |_| Ok(entry))
     }
