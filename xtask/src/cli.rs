@@ -9,6 +9,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use contract::exit;
 use contract::seed::Seed;
 
+use crate::baseline::Baseline;
+use crate::config::Config;
+use crate::doctor::Doctor;
 use crate::failure::Failure;
 use crate::judge::JudgeCommand;
 use crate::policy;
@@ -25,6 +28,12 @@ pub(crate) enum Command {
     Help(String),
     /// Run gates.
     Gate(Box<Gate>),
+    /// Show or check the policy.
+    Config(Config),
+    /// Look for the programs that are needed.
+    Doctor(Doctor),
+    /// Accept what passed.
+    Baseline(Baseline),
     /// Judge stored evidence again.
     Judge(Box<JudgeCommand>),
     /// Work with packs.
@@ -47,6 +56,14 @@ enum Verb {
     /// Build, verify and inspect packs of evidence
     #[command(subcommand)]
     Proofpack(Proofpack),
+    /// Show values of the policy and where they came from, or check all of it
+    #[command(subcommand)]
+    Config(Config),
+    /// Look for the programs that a profile needs
+    Doctor(Doctor),
+    /// Accept the tests that passed as those that must pass
+    #[command(subcommand)]
+    Baseline(Baseline),
 }
 
 /// What `cargo xtask gate` does beside running gates.
@@ -54,6 +71,12 @@ enum Verb {
 pub(crate) enum GateVerb {
     /// Switch one defect of the engine on at a time, and demand that exactly its declared checks turn red
     Selftest(Selftest),
+    /// Gates, what they claim, and their checks
+    List {
+        /// JSON Lines instead of a table
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// `cargo xtask gate`.
@@ -167,6 +190,11 @@ The release gate of this workspace. The usual commands:
   cargo xtask gate pr-g1              one gate; `pr-g0..pr-g3` for several
   cargo xtask gate --plan             what would be run, and what it could see
   cargo xtask gate --profile ci       the sizes of ci
+  cargo xtask gate list               gates and checks
+  cargo xtask judge PACK              the verdict of a pack once more
+  cargo xtask proofpack verify PACK   is a pack intact, and who vouches for it
+  cargo xtask config show             values of the policy and where they came from
+  cargo xtask doctor                  is everything there that a run needs
 
 Exit codes of `gate`: 0 PASS, 1 FAIL, 2 usage or policy, 3 INCONCLUSIVE, 4 NO_EVIDENCE, 5 PARTIAL, 7 integrity,
 70 internal error, 75 something is missing, 101 does not build, 130 interrupted.
@@ -185,6 +213,9 @@ fn parse_from(arguments: impl IntoIterator<Item = impl Into<std::ffi::OsString> 
     match Typed::try_parse_from(arguments) {
         Ok(Typed { command: None }) => Ok(Command::Usual),
         Ok(Typed { command: Some(Verb::Gate(gate)) }) => Ok(Command::Gate(gate)),
+        Ok(Typed { command: Some(Verb::Config(config)) }) => Ok(Command::Config(config)),
+        Ok(Typed { command: Some(Verb::Doctor(doctor)) }) => Ok(Command::Doctor(doctor)),
+        Ok(Typed { command: Some(Verb::Baseline(baseline)) }) => Ok(Command::Baseline(baseline)),
         Ok(Typed { command: Some(Verb::Judge(judge)) }) => Ok(Command::Judge(judge)),
         Ok(Typed { command: Some(Verb::Proofpack(proofpack)) }) => Ok(Command::Proofpack(proofpack)),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {

@@ -11,12 +11,14 @@ use gates::proofpack::manifest::Tool;
 use gates::proofpack::run_facts::RunState;
 use gates::verdict::{GateReport, RunReport, State};
 
-use crate::cli;
+use crate::cli::{self, GateVerb};
 use crate::compile::{self, Programs};
+use crate::doctor;
 use crate::drills::{self, Inputs};
 use crate::facts;
 use crate::failure::Failure;
 use crate::foresight;
+use crate::list;
 use crate::plan;
 use crate::policy::{self, Loaded, Refused, Wanted};
 use crate::preflight;
@@ -54,8 +56,10 @@ impl cli::Gate {
     /// # Errors
     /// What keeps a run from beginning; a run that has begun always ends in a report.
     pub(crate) fn run(self) -> Result<u8, Failure> {
-        if let Some(cli::GateVerb::Selftest(selftest)) = self.verb {
-            return selftest.run();
+        match self.verb {
+            Some(GateVerb::Selftest(selftest)) => return selftest.run(),
+            Some(GateVerb::List { json }) => return list::run(json),
+            None => {}
         }
         let color = self.output.color.on(std::io::stderr().is_terminal());
         let mut progress = Progress::new(self.output.quiet, color, 1);
@@ -89,6 +93,7 @@ impl cli::Gate {
             let failure = Failure::usage("no program to judge: COMMAND_SUBJECT is empty");
             return Err(failure.hint("cargo xtask gate --workload command -- PROGRAM ARGS"));
         }
+        doctor::require(&self.profile, &space.root, &mut progress)?;
         progress.expect_steps(plan::steps(&asked, &plans));
         let turn = Turn::take(&space.gates_folder(), &mut progress)?;
         let folder = RunFolder::create(&space.gates_folder(), &turn, &source.commit)?;

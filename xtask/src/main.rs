@@ -1,14 +1,18 @@
 //! The command line of the gate: parses what was typed, runs that one command, sets the exit code.
 #![forbid(unsafe_code)]
 
+mod baseline;
 mod cli;
 mod compile;
+mod config;
+mod doctor;
 mod drills;
 mod facts;
 mod failure;
 mod foresight;
 mod gate;
 mod judge;
+mod list;
 mod plan;
 mod policy;
 mod preflight;
@@ -38,6 +42,9 @@ fn run() -> Result<u8, Failure> {
         Command::Help(text) => cli::print(&text),
         Command::Gate(gate) => gate.run(),
         Command::Judge(judge) => judge.run(),
+        Command::Config(config) => config.run(),
+        Command::Doctor(doctor) => doctor.run(),
+        Command::Baseline(baseline) => baseline.run(),
         Command::Proofpack(proofpack) => proofpack.run(),
     }
 }

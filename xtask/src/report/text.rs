@@ -70,39 +70,39 @@ impl Paint {
 
 /// A page that is filled from the top.
 #[derive(Debug)]
-pub(super) struct Page {
+pub(crate) struct Page {
     style: Style,
     out: String,
 }
 
 impl Page {
-    pub(super) fn new(style: Style) -> Self {
+    pub(crate) fn new(style: Style) -> Self {
         Self { style: Style { width: style.width.max(WIDTH_MIN), ..style }, out: String::new() }
     }
 
     /// An empty line, but never two.
-    pub(super) fn gap(&mut self) {
+    pub(crate) fn gap(&mut self) {
         if !self.out.is_empty() && !self.out.ends_with("\n\n") {
             self.out.push('\n');
         }
     }
 
     /// A paragraph: `label` in front, later lines indented so that the label stands out.
-    pub(super) fn line(&mut self, label: &str, text: &str) {
+    pub(crate) fn line(&mut self, label: &str, text: &str) {
         self.status("", label, text);
     }
 
     /// A paragraph whose label holds a status word, which gets its colour.
-    pub(super) fn status(&mut self, word: &str, label: &str, text: &str) {
+    pub(crate) fn status(&mut self, word: &str, label: &str, text: &str) {
         self.put(word, label, text, "");
     }
 
     /// A command, broken so that it can still be pasted.
-    pub(super) fn command(&mut self, label: &str, text: &str) {
+    pub(crate) fn command(&mut self, label: &str, text: &str) {
         self.put("", label, text, " \\");
     }
 
-    pub(super) fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         self.out
     }
 
