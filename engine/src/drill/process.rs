@@ -6,9 +6,11 @@ use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use contract::exit::engine as exit;
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, waitid, waitpid};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A worker of this very program. It is killed when it is dropped without having been waited for.
@@ -17,6 +19,33 @@ pub(super) struct Worker {
     child: Child,
     ended: Option<ExitStatus>,
 }
+
+/// Workers that were started and not yet reaped, so that an interrupted drill can end them before it clears its folder.
+static LIVE: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+fn live() -> MutexGuard<'static, Vec<Pid>> {
+    // The list is whole after every change, so a panic elsewhere leaves nothing half done.
+    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts a worker and lists it; under one lock, so that an interrupted drill starts no more of them.
+fn start(command: &mut Command) -> io::Result<Worker> {
+    let mut live = live();
+    let child = command.spawn()?;
+    live.push(Pid::from_child(&child));
+    Ok(Worker { child, ended: None })
+}
+
+/// Waits for a worker. It leaves the list while its number is still its own: once reaped, the number may be another's.
+fn reap(child: &mut Child) -> io::Result<ExitStatus> {
+    let pid = Pid::from_child(child);
+    waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
+    live().retain(|other| *other != pid);
+    child.wait()
+}
+
+/// How often an interrupted drill tries to remove its folder, 2 ms apart.
+const REMOVALS_MAX: u32 = 500;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,22 +59,19 @@ pub(super) struct Ending {
 impl Worker {
     /// Starts `drill worker <task>`.
     pub(super) fn start(task: &str) -> io::Result<Self> {
-        let child = worker_command(task)?.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
-        Ok(Self { child, ended: None })
+        start(worker_command(task)?.stdin(Stdio::null()).stdout(Stdio::null()))
     }
 
     /// The same, for a task whose failure is expected and written down: its message would only alarm people.
     pub(super) fn start_quiet(task: &str) -> io::Result<Self> {
         let mut command = worker_command(task)?;
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        Ok(Self { child, ended: None })
+        start(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()))
     }
 
     /// Starts this program with `arguments`; it waits for [`Worker::go`], the end of its stdin.
     pub(super) fn start_waiting(arguments: &[&str]) -> io::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        let child = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
-        Ok(Self { child, ended: None })
+        start(command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()))
     }
 
     /// Lets a process that was started waiting begin.
@@ -60,7 +86,7 @@ impl Worker {
 
     /// Waits for its end.
     pub(super) fn wait(mut self) -> io::Result<Ending> {
-        let status = self.child.wait()?;
+        let status = reap(&mut self.child)?;
         self.ended = Some(status);
         Ok(ending(status))
     }
@@ -88,7 +114,7 @@ impl Drop for Worker {
         if self.ended.is_none() {
             // On the way out with an error; a worker that has just ended by itself is as good.
             let _ = self.child.kill();
-            let _ = self.child.wait();
+            let _ = reap(&mut self.child);
         }
     }
 }
@@ -105,7 +131,7 @@ pub(super) fn end_with_parent() -> io::Result<()> {
     Ok(())
 }
 
-/// From now on an interrupted drill removes `folder` before it ends. Its workers end with it.
+/// From now on an interrupted drill ends its workers and removes `folder` before it ends.
 pub(super) fn clear_when_interrupted(folder: &Path) -> io::Result<()> {
     let folder = folder.to_owned();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
@@ -120,8 +146,19 @@ pub(super) fn clear_when_interrupted(folder: &Path) -> io::Result<()> {
                 _ = terminate.recv() => {}
             }
         });
-        // Workers may still write there, so what cannot be removed now is left to the system's own cleaning.
-        let _ = std::fs::remove_dir_all(&folder);
+        // Kept to the end: no further worker is started.
+        let live = live();
+        for pid in live.iter() {
+            // One that has just ended by itself is as good.
+            let _ = kill_process(*pid, Signal::KILL);
+        }
+        // A killed worker may still be inside a last system call, so the folder is removed until it stays away.
+        for _ in 0..REMOVALS_MAX {
+            match std::fs::remove_dir_all(&folder) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+                _ => std::thread::sleep(Duration::from_millis(2)),
+            }
+        }
         std::process::exit(i32::from(exit::INTERRUPTED));
     });
     Ok(())

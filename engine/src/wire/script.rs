@@ -97,7 +97,10 @@ impl Script {
     /// # Errors
     /// What is wrong, in one sentence.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(bytes).map_err(|error| format!("script: {error}"))
+        // A struct could be read from a list too, and an empty list would be a script without a word.
+        let fields: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(bytes).map_err(|error| format!("script: {error}"))?;
+        serde_json::from_value(fields.into()).map_err(|error| format!("script: {error}"))
     }
 
     /// The step of request `number`, from 0.
