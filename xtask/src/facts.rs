@@ -1,7 +1,8 @@
 //! What a run says about machine, toolchain, dependencies and itself: the members of a pack that no judge writes
 //! (PPK-1, PPK-5, PPK-38), and `run.json`, from which a pack is built (PPK-17).
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use contract::canonical;
@@ -19,6 +20,7 @@ use crate::gate::Run;
 use crate::preflight;
 use crate::process;
 use crate::progress::Progress;
+use crate::runs::RunFolder;
 use crate::selection::SEAL;
 
 /// Name of the whole, in packs and in the list of dependencies.
@@ -138,15 +140,26 @@ fn parts(judged: &[GateReport]) -> Vec<Part> {
         .collect()
 }
 
-/// The program that runs. Asked at the start: `cargo test` may put a newer one in its place while the run goes on.
+/// Where a run keeps the program that drives it.
+pub(crate) fn program(folder: &RunFolder) -> PathBuf {
+    folder.path.join("tool").join("xtask")
+}
+
+/// Keeps the program that runs and says which one it is. Done at the start: `cargo test` may put a newer one in its place
+/// while the run goes on, and the pack is later verified by this one in processes of its own.
 ///
 /// # Errors
-/// The running program cannot be read.
-pub(crate) fn tool() -> Result<Tool, Failure> {
-    let unreadable =
-        |error: std::io::Error| Failure::infrastructure(format!("cannot read the running program: {error}"));
-    let file = std::env::current_exe().and_then(std::fs::File::open).map_err(unreadable)?;
-    let sha256 = Digest::of_reader(file).map_err(unreadable)?;
+/// The running program cannot be read, or not kept.
+pub(crate) fn tool(folder: &RunFolder) -> Result<Tool, Failure> {
+    let failed = |error: std::io::Error| Failure::infrastructure(format!("cannot keep the running program: {error}"));
+    let own = std::env::current_exe().map_err(failed)?;
+    let kept = program(folder);
+    std::fs::create_dir(folder.path.join("tool")).map_err(failed)?;
+    // A link costs nothing; another file system, or one without links, gets a copy.
+    if std::fs::hard_link(&own, &kept).is_err() {
+        std::fs::copy(&own, &kept).map_err(failed)?;
+    }
+    let sha256 = File::open(&kept).and_then(Digest::of_reader).map_err(failed)?;
     Ok(Tool { name: "xtask".into(), version: env!("CARGO_PKG_VERSION").into(), sha256 })
 }
 

@@ -98,7 +98,7 @@ impl cli::Gate {
         let turn = Turn::take(&space.gates_folder(), &mut progress)?;
         let folder = RunFolder::create(&space.gates_folder(), &turn, &source.commit)?;
         let judged = Vec::new();
-        let tool = facts::tool()?;
+        let tool = facts::tool(&folder)?;
         let mut run =
             Run { typed: self, asked, space, source, toolchain, loaded, plans, tool, folder, problems, judged };
         let ended = run.execute(&mut progress);

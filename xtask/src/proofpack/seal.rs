@@ -19,6 +19,7 @@ use gates::proofpack::run_facts;
 use gates::verdict::{GateReport, State};
 use serde_json::{Value, json};
 
+use crate::facts;
 use crate::failure::Failure;
 use crate::gate::{Run, read_below};
 use crate::process::{self, Ended, Task};
@@ -54,8 +55,7 @@ pub(crate) fn seal(run: &Run, progress: &mut Progress) -> Result<GateReport, Fai
     if let Some(by) = blocker(run) {
         return Ok(GateReport { id: SEAL.into(), state: State::Blocked { by }, checks: Vec::new() });
     }
-    let program = std::env::current_exe()
-        .map_err(|error| Failure::infrastructure(format!("cannot find this program: {error}")))?;
+    let program = facts::program(&run.folder);
     let folder = run.folder.path.join(SEAL);
     let scratch = folder.join("scratch");
     make(&scratch)?;
