@@ -93,3 +93,25 @@ fn every_figure_of_the_performance_page_has_its_result() {
         Err(error) => println!("NOT RUN: python3 is missing ({error}); the performance page was not checked"),
     }
 }
+
+#[test]
+fn requirements_name_exactly_the_checks_that_serve_them_and_tests_of_the_baseline() {
+    let trace: toml::Table = toml::from_str(&read("gates/policy/trace.toml")).expect("trace.toml is TOML");
+    let baseline: serde_json::Value = serde_json::from_str(&read("gates/policy/baseline.json")).expect("baseline.json");
+    let texts = |value: &toml::Value, key: &str| -> BTreeSet<String> {
+        let list = value.get(key).and_then(toml::Value::as_array).unwrap_or_else(|| panic!("{value}: no {key}"));
+        list.iter().map(|text| text.as_str().expect("a text").to_owned()).collect()
+    };
+    let known = texts(&toml::Value::try_from(&baseline).expect("a table"), "tests");
+    let mut named = BTreeSet::new();
+    for requirement in trace["requirement"].as_array().expect("a list") {
+        let id = requirement["id"].as_str().expect("an id");
+        assert!(texts(requirement, "tests").is_subset(&known), "{id} names a test that is not in the baseline");
+        named.extend(texts(requirement, "checks").into_iter().map(|check| (id.to_owned(), check)));
+    }
+    let served: BTreeSet<(String, String)> = gates::gate::all()
+        .flat_map(|gate| gate.checks)
+        .map(|check| (check.requirement.to_owned(), check.id.to_owned()))
+        .collect();
+    assert_eq!(named, served);
+}
