@@ -99,7 +99,7 @@ fn requirements_name_exactly_the_checks_that_serve_them_and_tests_of_the_baselin
     let trace: toml::Table = toml::from_str(&read("gates/policy/trace.toml")).expect("trace.toml is TOML");
     let baseline: serde_json::Value = serde_json::from_str(&read("gates/policy/baseline.json")).expect("baseline.json");
     let texts = |value: &toml::Value, key: &str| -> BTreeSet<String> {
-        let list = value.get(key).and_then(toml::Value::as_array).unwrap_or_else(|| panic!("{value}: no {key}"));
+        let list = value.get(key).and_then(toml::Value::as_array).unwrap_or_else(|| panic!("{value:?}: no {key}"));
         list.iter().map(|text| text.as_str().expect("a text").to_owned()).collect()
     };
     let known = texts(&toml::Value::try_from(&baseline).expect("a table"), "tests");
