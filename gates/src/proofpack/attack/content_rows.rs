@@ -262,7 +262,7 @@ fn scripts(base: &Base) -> Vec<Mutant<'_>> {
 
 /// Row 36. The texts are put together here, so that this file holds none of them.
 fn leaks(base: &Base) -> Vec<Mutant<'_>> {
-    let posix = || format!("/{}/alice/work/x", "home");
+    let posix = || format!("/{}/alice/notes/x", "home");
     let drive = || format!("C{}Users{}alice", ":\\", "\\");
     let log = |what, text: String| {
         Mutant::pack(36, what, Code::Leak, R::Found, move || {
